@@ -1,0 +1,1 @@
+//! The discovery client: connect, resume, last known good.

@@ -1,0 +1,1 @@
+//! The pure state machine of discovery: sessions, provisions, requirements, matching, acknowledgements.

@@ -1,0 +1,1 @@
+//! The discovery server: listeners and connection tasks around the pure core.

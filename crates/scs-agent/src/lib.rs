@@ -1,0 +1,1 @@
+//! The agent: makes what is assigned to its host exist and keeps it running.

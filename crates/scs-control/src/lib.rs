@@ -1,0 +1,1 @@
+//! The control plane: desired state, secrets, HTTP API, and orchestration.

@@ -1,0 +1,1 @@
+//! End-to-end suites over real binaries and a real engine.

@@ -1,0 +1,1 @@
+//! Images: sources, base systems, configurators, building, and the caches that find a build again.

@@ -1,0 +1,1 @@
+//! Pure decisions: desired and observed state to plan, stop order, and the state machine of one container's life.

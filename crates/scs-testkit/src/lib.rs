@@ -1,0 +1,1 @@
+//! For tests only: engines, hosts, temporary state, waiting for conditions.

@@ -1,0 +1,3 @@
+//! The `scs` command.
+
+fn main() {}
