@@ -1,1 +1,12 @@
-//! The types of the HTTP API between command line, server and agents.
+//! The types of the HTTP API between command line, server and agents. JSON; every stream is one JSON object a line.
+//!
+//! [`agent`] is what a server and its agents tell each other; everything else is what people's commands speak.
+
+pub mod agent;
+pub mod deploy;
+pub mod error;
+pub mod inspect;
+pub mod log;
+pub mod routes;
+pub mod secret;
+pub mod volume;

@@ -1,1 +1,4 @@
 //! Pure decisions: desired and observed state to plan, stop order, and the state machine of one container's life.
+
+pub mod plan;
+pub mod slot;

@@ -1,0 +1,193 @@
+//! What a server assigns to an agent, and what the agent reports.
+
+use crate::secret::SecretValue;
+use scs_manifest::compiled::Role;
+use scs_plan::slot::Slot;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// Everything a host has to run. Always complete: but what is missing from it is left alone, only a tombstone removes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Assignments {
+    /// Id of the cluster that assigns; an agent refuses another's.
+    pub cluster: String,
+    /// Revision of desired state; an agent refuses a lower one than it has seen.
+    pub revision: u64,
+    /// What runs.
+    pub assignments: Vec<Assignment>,
+    /// What is to be stopped and removed, until the agent has reported it gone.
+    pub tombstones: Vec<Slot>,
+}
+
+/// One slot that the host fills.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Which slot.
+    pub slot: Slot,
+    /// What fills it.
+    pub role: Role,
+    /// Raised by `scs restart`: a container of a lower one is replaced.
+    pub generation: u64,
+    /// Kept, but not running (`scs stop`).
+    pub stopped: bool,
+    /// Directory of the manifests, against which the user's relative paths count.
+    pub origin: PathBuf,
+    /// Its volumes by name.
+    pub volumes: BTreeMap<String, VolumeGrant>,
+    /// Values of the secrets it uses, by their name in the deployment.
+    pub secrets: BTreeMap<String, SecretValue>,
+}
+
+/// What an agent may do with a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeGrant {
+    /// Whether the volume exists as far as desired state knows: then a missing one is an error.
+    pub known: bool,
+    /// Epoch of the permit this host holds; 0 for shared volumes.
+    pub epoch: u64,
+}
+
+/// What a host sees.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Host name.
+    pub host: String,
+    /// Revision of the assignments it works on.
+    pub revision: u64,
+    /// Slots it fills, or empties.
+    pub slots: Vec<SlotReport>,
+    /// Tombstones that are done: nothing of these slots is left running.
+    pub gone: Vec<Slot>,
+    /// What is wrong with the host itself, e.g. its engine does not answer.
+    pub problems: Vec<String>,
+}
+
+/// What a host sees of one slot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SlotReport {
+    /// Which slot.
+    pub slot: Slot,
+    /// Where its life stands.
+    pub phase: Phase,
+    /// Why it stands there, in words, e.g. `waiting for mysql (dev/blog/mysql-master/mysql)` or the last error.
+    pub message: Option<String>,
+    /// What the whole chain of causes and the last lines of output were, where something failed.
+    pub details: Vec<String>,
+    /// Since when.
+    pub since: SystemTime,
+    /// The container that fills it now, or that failed last.
+    pub container: Option<ContainerReport>,
+    /// Spec digest and generation that are fully in effect; `None` until they are.
+    pub applied: Option<Applied>,
+    /// How often it was started again because it had ended.
+    pub restarts: u32,
+    /// Live updates by requirement or secret name.
+    pub live_updates: BTreeMap<String, LiveUpdateReport>,
+    /// Volumes that exist, by name.
+    pub volumes: BTreeMap<String, VolumeReport>,
+}
+
+/// What is fully in effect in a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Spec digest.
+    pub spec_digest: String,
+    /// Image digest.
+    pub image_digest: String,
+    /// Generation.
+    pub generation: u64,
+}
+
+/// Where the life of a slot stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Its image is looked for, fetched or built.
+    Image,
+    /// It waits for requirements.
+    Waiting,
+    /// Network and volumes are made ready.
+    Provisioning,
+    /// Its container is started and not yet healthy.
+    Starting,
+    /// It runs and its health checks pass.
+    Running,
+    /// It runs and a health check fails.
+    Failing,
+    /// It ended and is started again after a pause.
+    Backoff,
+    /// It ended and is not started again, as its restart policy says.
+    Ended,
+    /// A step failed that nobody but a person can mend; tried again slowly where that may help.
+    Failed,
+    /// It is being stopped.
+    Stopping,
+    /// It is stopped, as asked.
+    Stopped,
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerReport {
+    /// Run id; also the instance in its endpoint names.
+    pub instance: String,
+    /// Engine id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Spec digest it was made from.
+    pub spec_digest: String,
+    /// Image digest it was made from.
+    pub image_digest: String,
+    /// Content id of its image.
+    pub image: String,
+    /// When it was started.
+    pub started: Option<SystemTime>,
+    /// Exit code, where it has ended.
+    pub exit_code: Option<i64>,
+    /// What it provides: endpoint name → address announced (`host:port`), and whether it is announced.
+    pub provides: BTreeMap<String, ProvideReport>,
+}
+
+/// An endpoint that a container provides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvideReport {
+    /// Address others use, `host:port`.
+    pub address: String,
+    /// Address on this machine, `127.0.0.1:port`, where bound.
+    pub local_address: Option<String>,
+    /// Whether it is announced now.
+    pub published: bool,
+    /// What the last health check said, where it failed.
+    pub failure: Option<String>,
+}
+
+/// The last live update of a requirement or secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LiveUpdateReport {
+    /// When it ended, or started where it still runs.
+    pub at: SystemTime,
+    /// Whether it still runs.
+    pub running: bool,
+    /// Exit code of the command; `None` where it did not run to its end.
+    pub exit_code: Option<i64>,
+    /// How many milliseconds it took.
+    pub took_ms: u64,
+    /// Last lines it printed.
+    pub output: Vec<String>,
+    /// Failed tries in a row.
+    pub failures: u32,
+}
+
+/// A volume on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeReport {
+    /// Method that made it.
+    pub method: String,
+    /// Where it is, in words: a path or a volume's name.
+    pub place: String,
+    /// Highest epoch its marker has seen.
+    pub epoch: u64,
+}
