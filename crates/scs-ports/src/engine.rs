@@ -66,6 +66,12 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     async fn containers(&self, labels: &Labels) -> Result<Vec<Container>, Error>;
     /// Waits until it has ended.
     async fn wait(&self, id: &str) -> Result<Exit, Error>;
+    /// Makes an image of a stopped container: its writable layer upon the image it was made from, whose settings it keeps
+    /// but for those given. What the container itself was created with (command, environment, …) does not count.
+    async fn commit(&self, id: &str, request: &Commit) -> Result<Image, Error> {
+        let _ = (id, request);
+        Err(Error::Unsupported { what: "make an image of a container".to_owned() })
+    }
     /// Runs a command inside it.
     async fn exec(&self, id: &str, request: &Exec) -> Result<Process, Error>;
     /// A container's output.
@@ -144,6 +150,21 @@ pub struct Build {
     pub labels: Labels,
     /// Uses BuildKit where the engine has it.
     pub buildkit: bool,
+}
+
+/// An image to make of a container.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    /// Name of the result.
+    pub reference: String,
+    /// Labels of the result, beside those of the container's image.
+    pub labels: Labels,
+    /// Its command.
+    pub command: Option<Vec<String>>,
+    /// Its entry point; given without a command, the one of the container's image is dropped, as in a Dockerfile.
+    pub entrypoint: Option<Vec<String>>,
+    /// Its user.
+    pub user: Option<String>,
 }
 
 /// A container to make.
