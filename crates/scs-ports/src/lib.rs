@@ -4,6 +4,7 @@
 //! the suite of its port in [`conformance`].
 
 pub mod engine;
+pub mod fake;
 pub mod network;
 pub mod state;
 pub mod volume;
