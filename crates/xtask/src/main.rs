@@ -1,3 +1,59 @@
-//! Tasks of this repository.
+//! Tasks of this repository: `cargo xtask --help`.
 
-fn main() {}
+mod bench;
+mod check;
+mod demo;
+mod docs;
+mod engine;
+mod layers;
+mod packages;
+mod shell;
+mod test;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tasks of this repository")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Brings the example blog up, kills its database and shows the site coming back
+    Demo(demo::Options),
+    /// Runs every test, those that need Docker included; installs and starts what they need
+    Test(test::Options),
+    /// Formatting, lints, layers, house rules, generated files
+    Check,
+    /// Writes docs/commands.md and docs/manifest-reference.md from the program itself
+    Docs {
+        /// Writes nothing and fails when they differ
+        #[arg(long)]
+        check: bool,
+    },
+    /// Checks the house rules alone
+    Tidy,
+    /// Measures, side by side with the bare thing
+    Bench(bench::Options),
+    /// Starts (or ends) a Docker Engine where none runs
+    Engine {
+        #[command(subcommand)]
+        action: engine::Action,
+    },
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Check => check::run(),
+        Task::Docs { check } => docs::run(check),
+        Task::Tidy => tidy::run(),
+        Task::Bench(options) => bench::run(&options),
+        Task::Engine { action } => engine::run(&action),
+    }
+}
