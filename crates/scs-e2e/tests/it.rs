@@ -1,0 +1,9 @@
+//! End-to-end suites: the real program, a real engine.
+
+mod it {
+    mod bad_input;
+    mod blog;
+    mod change;
+    mod crash;
+    mod wiring;
+}
