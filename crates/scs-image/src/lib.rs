@@ -1,1 +1,6 @@
 //! Images: sources, base systems, configurators, building, and the caches that find a build again.
+
+pub mod cache;
+pub mod lock;
+pub mod source;
+mod tail;
