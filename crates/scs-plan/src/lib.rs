@@ -1,4 +1,7 @@
 //! Pure decisions: desired and observed state to plan, stop order, and the state machine of one container's life.
 
+pub mod change;
+#[cfg(test)]
+mod fixture;
 pub mod plan;
 pub mod slot;
