@@ -2,7 +2,12 @@
 # shellcheck shell=sh disable=SC2034
 # SC2034: the variables are used by the scripts that read this file.
 
+# shellcheck source=/dev/null
 . /usr/local/lib/scs/settings.sh
+database=${database:?}
+application_user=${application_user:?}
+replication_user=${replication_user:?}
+password_grace=${password_grace:?}
 
 volume=/mnt/data
 datadir=$volume/mysql
@@ -14,13 +19,14 @@ superseded=$run/superseded     # its age is the age of the last change of a pass
 
 # Endpoints as they are now; the environment of process 1 is as old as the container.
 if [ -r /run/scs/env ]; then
+    # shellcheck source=/dev/null
     . /run/scs/env
 fi
 
 role=${MYSQL_ROLE:-master}
 
 say() {
-    echo "${0##*/}: $*" >&2
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
 }
 
 fail() {
@@ -28,9 +34,9 @@ fail() {
     exit 1
 }
 
-# Runs the SQL on its standard input as root: the socket tells the server who is calling, so there is no password.
+# Runs the SQL on its standard input (never an argument, and never through `echo`, which eats backslashes) as root: the socket tells the server who is calling, so there is no password.
 sql() {
-    mariadb --no-defaults --socket="$socket" --user=root --batch --raw --skip-column-names "$@"
+    mariadb --no-defaults --socket="$socket" --user=root --batch --raw --skip-column-names
 }
 
 # Prints a string as an SQL literal.

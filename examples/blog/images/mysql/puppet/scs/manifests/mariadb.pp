@@ -27,6 +27,15 @@ class scs::mariadb {
     require => Package['mariadb-server'],
   }
 
+  # The slow log; everything else goes to the container's output.
+  file { '/var/log/mysql':
+    ensure  => directory,
+    owner   => 'mysql',
+    group   => 'mysql',
+    mode    => '0750',
+    require => Package['mariadb-server'],
+  }
+
   # The package makes a database, which would be the same secretless one in every container.
   file { '/var/lib/mysql':
     ensure  => directory,
