@@ -1,0 +1,125 @@
+//! Bridge networks.
+
+use crate::Docker;
+use crate::call::{Subject, optional};
+use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, NetworkInspect};
+use bollard::query_parameters::ListNetworksOptions;
+use scs_ports::engine::{BridgeNetwork, Error, Gateways};
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+impl Docker {
+    pub(crate) async fn ensure_bridge(&self, request: &BridgeNetwork) -> Result<Gateways, Error> {
+        let subject = Subject::new("make", "network", &request.name);
+        let found = match self.find_network(&request.name).await? {
+            Some(found) => found,
+            None => {
+                let made = self.order(&subject, self.client.create_network(create(request))).await?;
+                self.settle(&request.name, &made.id).await?
+            }
+        };
+        if found.driver.as_deref() != Some("bridge") {
+            let message = format!("it is a `{}` network already", found.driver.unwrap_or_default());
+            return Err(Error::Refused { action: subject.action, message });
+        }
+        let gateways = gateways(found);
+        if request.ipv6 && gateways.v6.is_none() {
+            let message = "it is there without IPv6: remove it (`docker network rm`), it is made anew with it";
+            return Err(Error::Refused { action: subject.action, message: message.to_owned() });
+        }
+        Ok(gateways)
+    }
+
+    pub(crate) async fn drop_network(&self, name: &str) -> Result<(), Error> {
+        let call = self.client.remove_network(name);
+        optional(self.order(&Subject::new("remove", "network", name), call).await).map(|_| ())
+    }
+
+    async fn find_network(&self, name: &str) -> Result<Option<NetworkInspect>, Error> {
+        let call = self.client.inspect_network(name, None);
+        let found = optional(self.query(&Subject::new("inspect", "network", name), call).await)?;
+        // The engine also takes the beginning of an id.
+        Ok(found.filter(|it| it.name.as_deref() == Some(name)))
+    }
+
+    /// The engine lets two callers make a network of the same name at the same time; the older one stays.
+    async fn settle(&self, name: &str, own: &str) -> Result<NetworkInspect, Error> {
+        let subject = Subject::new("make", "network", name);
+        let filters = HashMap::from([("name".to_owned(), vec![name.to_owned()])]);
+        let options = ListNetworksOptions { filters: Some(filters), ..Default::default() };
+        let listed = self.query(&subject, self.client.list_networks(Some(options))).await?;
+        let mut same: Vec<_> = listed.into_iter().filter(|it| it.name.as_deref() == Some(name)).collect();
+        same.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
+        let kept = same.into_iter().next().and_then(|it| it.id).unwrap_or_else(|| own.to_owned());
+        if kept != own {
+            self.drop_network(own).await?;
+        }
+        self.query(&subject, self.client.inspect_network(&kept, None)).await
+    }
+}
+
+fn create(request: &BridgeNetwork) -> NetworkCreateRequest {
+    let ipam = request.ipv6.then(|| Ipam {
+        // Engines before 27 need to be told a range; they pick that of IPv4 themselves.
+        config: Some(vec![IpamConfig { subnet: Some(local_range(&request.name)), ..Default::default() }]),
+        ..Default::default()
+    });
+    NetworkCreateRequest {
+        name: request.name.clone(),
+        driver: Some("bridge".to_owned()),
+        enable_ipv6: Some(request.ipv6),
+        ipam,
+        labels: Some(request.labels.clone().into_iter().collect()),
+        ..Default::default()
+    }
+}
+
+/// A /64 of the unique local addresses (RFC 4193) for a network's name: always the same one, hardly ever another's.
+fn local_range(name: &str) -> String {
+    // FNV-1a, with its published offset and prime.
+    let hash =
+        name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, it| (hash ^ u64::from(it)).wrapping_mul(0x100_0000_01b3));
+    let [a, b, c, d, e, f, g, _] = hash.to_be_bytes();
+    format!("fd{a:02x}:{b:02x}{c:02x}:{d:02x}{e:02x}:{f:02x}{g:02x}::/64")
+}
+
+fn gateways(network: NetworkInspect) -> Gateways {
+    let configs = network.ipam.and_then(|it| it.config).unwrap_or_default();
+    let subnets: Vec<_> = configs.iter().filter_map(|it| it.subnet.as_deref()).collect();
+    let mut found: Vec<IpAddr> =
+        configs.iter().filter_map(|it| it.gateway.as_deref()?.split('/').next()?.parse().ok()).collect();
+    // Docker 20.10 names no gateway of an IPv6 range it was told, and takes its first address.
+    if !found.iter().any(IpAddr::is_ipv6) {
+        let first = subnets.iter().find_map(|it| it.split_once("::/").map(|(prefix, _)| format!("{prefix}::1")));
+        found.extend(first.and_then(|it| it.parse::<IpAddr>().ok()));
+    }
+    Gateways { v4: found.iter().find(|it| it.is_ipv4()).copied(), v6: found.iter().find(|it| it.is_ipv6()).copied() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_range_of_a_name_is_a_local_one_and_always_the_same() {
+        assert_eq!(local_range("scs"), local_range("scs"));
+        assert_ne!(local_range("scs"), local_range("scs-test"));
+        assert!(local_range("scs").starts_with("fd"));
+        let address: IpAddr = local_range("scs").trim_end_matches("/64").parse().unwrap();
+        assert!(address.is_ipv6());
+    }
+
+    #[test]
+    fn an_ipv6_range_without_a_gateway_has_its_first_address() {
+        let config = |subnet: &str, gateway: Option<&str>| IpamConfig {
+            subnet: Some(subnet.to_owned()),
+            gateway: gateway.map(str::to_owned),
+            ..Default::default()
+        };
+        let configs = vec![config("198.18.0.0/16", Some("198.18.0.1")), config("fd00:1::/64", None)];
+        let ipam = Ipam { config: Some(configs), ..Default::default() };
+        let found = gateways(NetworkInspect { ipam: Some(ipam), ..Default::default() });
+        assert_eq!(found.v4, Some("198.18.0.1".parse().unwrap()));
+        assert_eq!(found.v6, Some("fd00:1::1".parse().unwrap()));
+    }
+}
