@@ -3,5 +3,8 @@
 pub mod change;
 #[cfg(test)]
 mod fixture;
+pub mod lifecycle;
+pub mod order;
+pub mod placement;
 pub mod plan;
 pub mod slot;

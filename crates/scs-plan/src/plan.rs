@@ -1,7 +1,17 @@
 //! A plan: the least that has to happen to each slot of a service so that what is desired becomes true.
 
+mod compute;
+mod difference;
+#[cfg(test)]
+mod tests;
+
+pub use compute::{Current, Effective, Error, Observed, Request, compute};
+pub use difference::differences;
+
 use crate::slot::Slot;
+use scs_manifest::compiled::Deployment;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What `scs plan` shows and `scs up` applies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +26,23 @@ pub struct Plan {
     pub base_revision: u64,
     /// One for each slot, in the order of the manifest, removals last.
     pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// Whether anything happens at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.iter().all(|step| step.action == Action::Keep)
+    }
+
+    /// The same, knowing which image digests are there already: their steps build nothing.
+    #[must_use]
+    pub fn with_images(mut self, desired: &Deployment, images: &BTreeSet<String>) -> Self {
+        for step in self.steps.iter_mut().filter(|step| step.build) {
+            step.build = desired.roles.get(&step.slot.role).is_some_and(|role| !images.contains(&role.image_digest));
+        }
+        self
+    }
 }
 
 /// What happens to one slot.
