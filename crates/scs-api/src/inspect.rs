@@ -59,3 +59,64 @@ pub struct Candidate {
     /// Why, or why not.
     pub reason: String,
 }
+
+/// What the registry says of one requirement; the server makes an [`Explanation`] of it and of the agent's report.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Considered {
+    /// What the subscriber has been told, in preference order.
+    pub told: Vec<String>,
+    /// Every endpoint that was considered.
+    pub candidates: Vec<Candidate>,
+    /// When the last change was pushed.
+    pub pushed: Option<SystemTime>,
+    /// Whether the subscriber has said that it applied it; `None` where it is not subscribed.
+    pub applied: Option<bool>,
+}
+
+/// Which endpoints are asked for (`GET /v1/disco`, `GET /v1/disco/watch` as query parameters, `POST /v1/disco/resolve` as JSON).
+/// What is left out matches anything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointQuery {
+    /// Environment part of the name.
+    pub environment: Option<String>,
+    /// Service part of the name.
+    pub service: Option<String>,
+    /// Role part of the name.
+    pub role: Option<String>,
+    /// Endpoint part of the name.
+    pub endpoint: Option<String>,
+}
+
+/// One endpoint of the registry; `GET /v1/disco` and `POST /v1/disco/resolve` answer a list of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointInfo {
+    /// `environment/service/role/endpoint`.
+    pub name: String,
+    /// Which of that name: the run id of its container.
+    pub instance: String,
+    /// `host:port`.
+    pub address: String,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// Attributes.
+    pub attributes: std::collections::BTreeMap<String, String>,
+    /// `passing`, `failing` or `draining`.
+    pub health: String,
+    /// Kept although its provider fell silent, because too many did so at once.
+    #[serde(default)]
+    pub suspect: bool,
+}
+
+/// One line of `GET /v1/disco/watch`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointChange {
+    /// `present` (what was there at the start), `added`, `updated` or `dropped`.
+    pub change: String,
+    /// The endpoint, as it is or was.
+    pub endpoint: EndpointInfo,
+    /// Why it was dropped: `left`, `died`, `lost`, `expired`, `draining`.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// When, by the server's clock.
+    pub at: SystemTime,
+}

@@ -19,7 +19,8 @@
 //! | `GET /v1/logs?…` | [`crate::log::LogQuery`] | [`crate::log::LogLine`]s |
 //! | `GET /v1/volumes`, `DELETE /v1/volumes/ID` | – | list of [`crate::volume::VolumeInfo`] |
 //! | `GET /v1/volumes/ID/data`, `PUT /v1/volumes/ID/data` | –, tar stream | tar stream, – |
-//! | `GET /v1/disco?environment=&service=`, `POST /v1/disco/resolve`, `GET /v1/disco/watch?…` | – | endpoints |
+//! | `GET /v1/disco?…`, `POST /v1/disco/resolve` | [`crate::inspect::EndpointQuery`] | list of [`crate::inspect::EndpointInfo`] |
+//! | `GET /v1/disco/watch?…` | [`crate::inspect::EndpointQuery`] | [`crate::inspect::EndpointChange`]s |
 //! | `POST /v1/prune` | – | [`Pruned`] |
 //! | `POST /v1/shutdown` | – | – ; containers keep running |
 //!
