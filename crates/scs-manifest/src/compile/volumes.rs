@@ -1,0 +1,122 @@
+//! The volumes of a role, and the directories of volumes that are volumes themselves.
+
+use super::Context;
+use super::role::undeclared;
+use crate::compiled::{Access, Volume};
+use crate::deployment::Container;
+use crate::diagnostic::{Diagnostic, suggest};
+use crate::image::Manifest;
+use crate::reader::Reader;
+use crate::source::Span;
+use indexmap::IndexMap;
+
+pub(super) fn compile(
+    container: &Container,
+    manifest: &Manifest,
+    context: &Context<'_>,
+    reader: &mut Reader,
+) -> IndexMap<String, Volume> {
+    let mut volumes = IndexMap::new();
+    let own = container.volumes.keys().filter(|name| !manifest.volumes.contains_key(*name));
+    for name in manifest.volumes.keys().chain(own) {
+        let used = container.volumes.get(name);
+        let how = used.map_or(&context.manifest.defaults.volume, |used| &used.value);
+        let declared = manifest.volumes.get(name);
+        let own_path = how.path.as_ref().map(|path| &path.value).filter(|_| used.is_some());
+        let Some(path) = own_path.or(declared.map(|declared| &declared.path)) else {
+            let Some(used) = used else { continue };
+            let names = manifest.volumes.keys().map(String::as_str);
+            let mut finding = undeclared("volume", name, &used.span, manifest, names);
+            if finding.help.as_ref().is_none_or(|help| !help.starts_with("did you mean")) && how.method.value != "sub" {
+                finding = finding.help("a volume of the deployment's own needs a `path` in the container");
+            }
+            reader.push(finding);
+            continue;
+        };
+        let mut options = how.options.clone();
+        if how.method.value == "sub" && !options.contains_key("path") {
+            options.insert("path".to_owned(), name.as_str().into());
+        }
+        let volume = Volume {
+            path: path.clone(),
+            access: how.access.or(declared.map(|declared| declared.access)).unwrap_or(Access::Single),
+            owner: how.owner.clone().or_else(|| declared.and_then(|declared| declared.owner.clone())),
+            mode: how.mode.or(declared.and_then(|declared| declared.mode)),
+            read_only: how.read_only,
+            method: how.method.value.clone(),
+            options,
+        };
+        volumes.insert(name.clone(), volume);
+    }
+    check_places(container, manifest, &volumes, reader);
+    check_replicas(container, manifest, &volumes, reader);
+    check_parents(container, manifest, &volumes, reader);
+    volumes
+}
+
+/// Where a volume's name stands: in the deployment, else in the image.
+fn place<'a>(name: &str, container: &'a Container, manifest: &'a Manifest) -> &'a Span {
+    let used = container.volumes.get(name).map(|used| &used.span);
+    used.or_else(|| manifest.volumes.get(name).map(|declared| &declared.key)).unwrap_or(&container.key)
+}
+
+fn check_places(container: &Container, manifest: &Manifest, volumes: &IndexMap<String, Volume>, reader: &mut Reader) {
+    for (index, (name, volume)) in volumes.iter().enumerate() {
+        let same = |other: &Volume| other.path.trim_end_matches('/') == volume.path.trim_end_matches('/');
+        if let Some((first, _)) = volumes.iter().take(index).find(|(_, other)| same(other)) {
+            let finding = Diagnostic::error(
+                place(name, container, manifest),
+                format!("`{name}` and `{first}` are both mounted at {}", volume.path),
+            );
+            reader.push(finding.related(place(first, container, manifest), "the other is here"));
+        }
+        if volume.path == "/" || volume.path.starts_with("/run/scs") || volume.path.starts_with("/run/secrets") {
+            reader.error(place(name, container, manifest), format!("no volume can be mounted at {}", volume.path));
+        }
+    }
+}
+
+fn check_replicas(container: &Container, manifest: &Manifest, volumes: &IndexMap<String, Volume>, reader: &mut Reader) {
+    let replicas = &container.replicas;
+    if replicas.value <= 1 {
+        return;
+    }
+    for (name, _) in volumes.iter().filter(|(_, volume)| volume.access == Access::Single && !volume.read_only) {
+        let message =
+            format!("{} replicas cannot share the volume `{name}`, which takes a single writer", replicas.value);
+        let finding =
+            Diagnostic::error(&replicas.span, message).related(place(name, container, manifest), "the volume");
+        reader.push(finding.help("one replica, or `access: shared` if the program copes with other writers"));
+    }
+}
+
+fn check_parents(container: &Container, manifest: &Manifest, volumes: &IndexMap<String, Volume>, reader: &mut Reader) {
+    let parent = |name: &str| volumes.get(name).filter(|volume| volume.method == "sub")?.options.get("of")?.as_str();
+    let mut in_known_cycle: Vec<&str> = Vec::new();
+    for name in volumes.keys() {
+        let Some(of) = parent(name) else { continue };
+        if !volumes.contains_key(of) {
+            let span = container.volumes.get(name).and_then(|used| used.value.of_span.as_ref());
+            let finding = Diagnostic::error(
+                span.unwrap_or(place(name, container, manifest)),
+                format!("the role has no volume `{of}` for `{name}` to lie in"),
+            );
+            let others = volumes.keys().map(String::as_str).filter(|other| other != name);
+            reader.push(finding.maybe_help(suggest(of, others)));
+            continue;
+        }
+        let mut chain = vec![name.as_str()];
+        while let Some(next) = chain.last().and_then(|last| parent(last)) {
+            if let Some(start) = chain.iter().position(|seen| *seen == next) {
+                // Reported once, from its first volume, and not again from those that only lead into it.
+                if start == 0 && !in_known_cycle.contains(&name.as_str()) {
+                    let message = format!("`sub` volumes lie in each other: {} → {next}", chain.join(" → "));
+                    reader.error(place(name, container, manifest), message);
+                    in_known_cycle.extend(&chain);
+                }
+                break;
+            }
+            chain.push(next);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Base and overlays become one tree. Maps merge, scalars and lists replace, `null` removes; every value keeps its place.
+
+#[cfg(test)]
+mod tests;
+
+use crate::diagnostic::{Diagnostic, suggest};
+use crate::source::File;
+use crate::tree::{Entry, Map, Node, Value};
+use crate::yaml;
+
+/// A deployment manifest, overlays applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tree {
+    /// The merged value.
+    pub root: Node,
+    /// The files it was made of, the base first; what rendering findings needs.
+    pub files: Vec<File>,
+}
+
+/// Parses a base and its overlays and merges them; all that is wrong with any of them at once.
+pub fn load(files: &[File]) -> Result<Tree, Vec<Diagnostic>> {
+    let mut found = Vec::new();
+    let mut nodes = files.iter().filter_map(|file| yaml::parse(file, &mut found)).collect::<Vec<_>>().into_iter();
+    let root = nodes.next().map(|base| merge(base, nodes.collect(), &mut found));
+    match root {
+        Some(root) if found.is_empty() => Ok(Tree { root, files: files.to_vec() }),
+        _ => Err(found),
+    }
+}
+
+/// Applies overlays to a base, each over what the ones before it made.
+pub fn merge(mut base: Node, overlays: Vec<Node>, found: &mut Vec<Diagnostic>) -> Node {
+    for overlay in overlays {
+        check_roles(&base, &overlay, found);
+        base = over(base, overlay);
+    }
+    base
+}
+
+/// The overlay's file name that `--env` adds: `deployment.yaml` and `prod` give `deployment.prod.yaml`.
+#[must_use]
+pub fn overlay_name(base: &str, environment: &str) -> String {
+    match base.rsplit_once('.') {
+        Some((stem, extension)) if !extension.contains('/') => format!("{stem}.{environment}.{extension}"),
+        _ => format!("{base}.{environment}"),
+    }
+}
+
+/// A role that the base has not is a slip of the pen, unless the overlay gives it an image.
+fn check_roles(base: &Node, overlay: &Node, found: &mut Vec<Diagnostic>) {
+    let Some(overlaid) = overlay.get("containers").and_then(Node::map) else { return };
+    let empty = Map::new();
+    let known = base.get("containers").and_then(Node::map).unwrap_or(&empty);
+    for (role, entry) in overlaid {
+        if known.contains_key(role) || entry.node.get("image").is_some() {
+            continue;
+        }
+        let mut finding =
+            Diagnostic::error(&entry.key, format!("`{role}` is no role of the manifest under this overlay"))
+                .help("a role that only the overlay has needs an `image` there")
+                .maybe_help(suggest(role, known.keys().map(String::as_str)));
+        if let Some(containers) = base.map().and_then(|map| map.get("containers")) {
+            finding = finding.related(&containers.key, "the roles are here");
+        }
+        found.push(finding);
+    }
+}
+
+/// One value over another, by the rules of overlays.
+pub(crate) fn over(base: Node, overlay: Node) -> Node {
+    match (base.value, overlay.value) {
+        (Value::Map(mut map), Value::Map(overlaid)) => {
+            for (key, entry) in overlaid {
+                overlay_entry(&mut map, key, entry);
+            }
+            Node { value: Value::Map(map), span: base.span }
+        }
+        (_, value) => Node { value: without_nulls(value), span: overlay.span },
+    }
+}
+
+fn overlay_entry(map: &mut Map, key: String, entry: Entry) {
+    if entry.node.is_null() {
+        map.shift_remove(&key);
+        return;
+    }
+    let Some(below) = map.get_mut(&key) else {
+        let node = Node { value: without_nulls(entry.node.value), span: entry.node.span };
+        map.insert(key, Entry { key: entry.key, node });
+        return;
+    };
+    let nothing = Node { value: Value::List(Vec::new()), span: below.node.span.clone() };
+    let base = std::mem::replace(&mut below.node, nothing);
+    let both_maps = base.map().is_some() && entry.node.map().is_some();
+    below.node = over(base, entry.node);
+    if !both_maps {
+        below.key = entry.key;
+    }
+}
+
+/// What an overlay adds anew has nothing below that its `null`s could remove.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Map(map) => Value::Map(
+            map.into_iter()
+                .filter(|(_, entry)| !entry.node.is_null())
+                .map(|(key, Entry { key: span, node })| {
+                    (key, Entry { key: span, node: Node { value: without_nulls(node.value), span: node.span } })
+                })
+                .collect(),
+        ),
+        other => other,
+    }
+}

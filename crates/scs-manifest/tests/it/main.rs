@@ -1,0 +1,4 @@
+//! The manifests' tests through the public interface alone.
+
+mod good;
+mod support;
