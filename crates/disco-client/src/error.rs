@@ -34,6 +34,9 @@ pub enum Cause {
     /// The server's answer cannot be read.
     #[error("the server's answer cannot be read")]
     Answer(#[source] serde_json::Error),
+    /// The endpoint was withdrawn, or the session closed, before the server had it.
+    #[error("it was withdrawn meanwhile")]
+    Withdrawn,
     /// The service task has ended.
     #[error("the disco client has been shut down")]
     Closed,

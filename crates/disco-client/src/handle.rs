@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use disco_proto::{
@@ -76,7 +76,7 @@ pub(crate) enum Command {
     Applied { id: String, generation: u64, seq: u64 },
     Resolve(Query, Reply<Vec<Endpoint>>),
     List(List, Reply<Listing>),
-    Inherited(oneshot::Sender<Vec<Identity>>),
+    Inherited(Reply<Vec<Identity>>),
     Park(Duration, Reply<()>),
     Close(Reply<()>),
 }
@@ -108,7 +108,7 @@ impl Handle {
     pub fn require(&self, id: impl Into<String>, query: Query, known: Vec<Endpoint>) -> Subscription {
         let id = id.into();
         let generation = self.generation.fetch_add(1, Ordering::Relaxed);
-        let (sets, receiver) = watch::channel(self.cached.first_set(&id, &query, known));
+        let (sets, receiver) = watch::channel(self.cached.first_set(&id, &query, known, SystemTime::now()));
         let _ = self.commands.send(Command::Require { id: id.clone(), generation, query, sets });
         Subscription { sets: receiver, id, generation, commands: self.commands.clone() }
     }
@@ -124,12 +124,10 @@ impl Handle {
         self.ask("list".to_owned(), false, PATIENCE, |reply| Command::List(filter, reply)).await
     }
 
-    /// What the server held for this session when it was resumed by this process and this process has neither provided nor withdrawn since.
-    /// An agent that was restarted withdraws those whose containers are gone; nothing else ever will.
-    pub async fn inherited(&self) -> Vec<Identity> {
-        let (reply, answer) = oneshot::channel();
-        let _ = self.commands.send(Command::Inherited(reply));
-        answer.await.unwrap_or_default()
+    /// What the server held for this session when this process resumed it, and this process has neither provided nor withdrawn since.
+    /// An agent that was restarted withdraws those whose containers are gone; nothing else ever will. Waits for a session.
+    pub async fn inherited(&self) -> Result<Vec<Identity>, Error> {
+        self.ask("look at the resumed session".to_owned(), false, PATIENCE, Command::Inherited).await
     }
 
     /// Tells the server that this process will be away for at most so long, on purpose: its endpoints stay meanwhile.
@@ -137,7 +135,8 @@ impl Handle {
         self.ask("park the session".to_owned(), false, PATIENCE, |reply| Command::Park(pause, reply)).await
     }
 
-    /// Ends the session: everything provided has left. What is asked afterwards starts a new session.
+    /// Ends the session: everything provided has left, and subscriptions are no longer confirmed. The next thing asked of this handle
+    /// starts a new session.
     pub async fn close(&self) -> Result<(), Error> {
         self.ask("close the session".to_owned(), false, PATIENCE, Command::Close).await
     }

@@ -4,11 +4,16 @@
 //! remembered and said again whenever the connection comes back, so a server's restart needs no attention. While no server
 //! can be reached, subscribers keep their endpoints, marked with the time since when.
 
+mod backoff;
 mod cache;
+mod connection;
 mod error;
 mod handle;
+mod requirement;
+mod saver;
 mod service;
 mod set;
+mod state;
 
 pub use error::{Cause, Error};
 pub use handle::{Handle, Subscription, Withdraw};

@@ -1,1 +1,31 @@
 //! The pure state machine of discovery: sessions, provisions, requirements, matching, acknowledgements.
+//!
+//! [`Core::handle`] is given what happened and says what to do; [`Core::next_deadline`] says when it wants to be called at the
+//! latest. There is no clock, no socket, no randomness in here: the same inputs give the same effects.
+//!
+//! Deliveries are state, not events. Per requirement the core remembers what the subscriber was last *told* and computes the
+//! difference to what is *true* whenever the subscriber can take it, so a slow one costs no more memory than a quick one and
+//! skips what was true in between.
+
+mod core;
+mod deliver;
+mod drain;
+mod input;
+mod matching;
+mod provide;
+mod registry;
+mod require;
+mod session;
+mod timers;
+mod token;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::{
+    core::{Core, Options},
+    input::{Conn, Effect, Input, Time},
+    matching::{Attributes, Verdict},
+    view::{ProvisionView, RegistryView, RequirementView, SessionView},
+};

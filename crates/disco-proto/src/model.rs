@@ -363,22 +363,27 @@ impl Query {
         self.instance.as_deref().map_or(Ok(()), check_instance)
     }
 
-    /// Whether the name and the hard conditions hold of an endpoint; `Err` says which does not.
-    pub fn admits(&self, name: &Name, instance: &str, attributes: &BTreeMap<String, String>) -> Result<(), String> {
-        if self.role != "*" && self.role != name.role {
-            return Err(format!("its role is {}", name.role));
+    /// Whether role, instance and the hard conditions hold of an endpoint. Environment, service and endpoint are compared by who
+    /// asks.
+    pub fn admits(&self, role: &str, instance: &str, attributes: &BTreeMap<String, String>) -> bool {
+        (self.role == "*" || self.role == role)
+            && self.instance.as_deref() != Some(instance)
+            && self.r#match.iter().all(|(name, condition)| condition.holds(attributes.get(name).map(String::as_str)))
+    }
+
+    /// In words, what keeps an endpoint from being admitted.
+    pub fn objection(&self, role: &str, instance: &str, attributes: &BTreeMap<String, String>) -> Option<String> {
+        if self.role != "*" && self.role != role {
+            return Some(format!("its role is {role}, not {}", self.role));
         }
         if self.instance.as_deref() == Some(instance) {
-            return Err("it is the subscriber itself".to_owned());
+            return Some("it is the subscriber itself".to_owned());
         }
-        for (attribute, condition) in &self.r#match {
-            let value = attributes.get(attribute).map(String::as_str);
-            if !condition.holds(value) {
-                let found = value.map_or_else(|| "absent".to_owned(), |value| format!("`{value}`"));
-                return Err(format!("{attribute} {condition}: it is {found}"));
-            }
-        }
-        Ok(())
+        self.r#match.iter().find_map(|(name, condition)| {
+            let value = attributes.get(name).map(String::as_str);
+            let found = value.map_or_else(|| "absent".to_owned(), |value| format!("`{value}`"));
+            (!condition.holds(value)).then(|| format!("required: {name} {condition}; it is {found}"))
+        })
     }
 }
 
@@ -465,12 +470,16 @@ fn check_host(host: &str) -> Result<(), Invalid> {
 
 pub(crate) fn check_attributes(attributes: &BTreeMap<String, String>) -> Result<(), Invalid> {
     let fits = |(name, value): (&String, &String)| {
-        !name.is_empty() && name.len() <= limits::ATTRIBUTE && value.len() <= limits::ATTRIBUTE
+        let bounded = |text: &str| text.len() <= limits::ATTRIBUTE && !text.chars().any(char::is_control);
+        !name.is_empty() && bounded(name) && bounded(value)
     };
     if attributes.len() <= limits::ATTRIBUTES && attributes.iter().all(fits) {
         Ok(())
     } else {
-        Err(Invalid::Text { what: "attributes", rule: "at most 64, each name and value at most 1024 bytes" })
+        Err(Invalid::Text {
+            what: "attributes",
+            rule: "at most 64, each name and value at most 1024 bytes without control characters",
+        })
     }
 }
 

@@ -1,0 +1,39 @@
+//! What the core is told and what it asks for.
+
+use std::time::Duration;
+
+use disco_proto::Message;
+
+/// A point in time: how long after an origin that the shell chose once. It must not go backwards.
+pub type Time = Duration;
+
+/// A connection; the shell numbers them and never uses a number twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Conn(pub u64);
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A client connected.
+    Connected(Conn),
+    /// It sent a message.
+    Received(Conn, Message),
+    /// Its connection ended, whoever ended it.
+    Disconnected(Conn),
+    /// Time passed.
+    Tick,
+    /// This server is about to end; clients are told to come back after so long.
+    Stopping {
+        /// How long they should wait at least.
+        retry_after: Duration,
+    },
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Send this, after everything sent to the same connection before.
+    Send(Conn, Box<Message>),
+    /// Close this connection once everything sent to it before has gone out. [`Input::Disconnected`] may or may not follow.
+    Close(Conn),
+}

@@ -1,0 +1,193 @@
+//! Providing and withdrawing.
+
+use std::{sync::Arc, time::Duration};
+
+use disco_proto::{
+    Answer, Code, Endpoint, Failure, Id, Provision, Reason,
+    message::{Provided, Withdraw, Withdrawn},
+};
+
+use crate::{
+    core::Core,
+    input::{Conn, Effect},
+    registry::{Change, Record, TopicId},
+    session::SessionId,
+    timers::Timer,
+};
+
+impl Core {
+    pub(crate) fn provide(
+        &mut self,
+        id: SessionId,
+        provision: Provision,
+        out: &mut Vec<Effect>,
+    ) -> Result<Provided, Failure> {
+        let name = &provision.name;
+        let topic = self.registry.topic_of(&name.environment, &name.service, &name.endpoint);
+        let key: Arc<str> = provision.key().into();
+        let session = &self.sessions[&id];
+        let existing = self.registry.topic(topic).records.get_key_value(&key);
+        if let Some((_, record)) = existing {
+            self.may_provide(id, record, &provision)?;
+        }
+        let endpoint = Endpoint::of(&provision);
+        if let Some((key, record)) = existing
+            && record.session == id
+            && record.leaving.is_none()
+            && *record.endpoint == endpoint
+        {
+            // Said again, as after a reconnect: nothing to tell anybody.
+            if record.incarnation != provision.incarnation {
+                let key = Arc::clone(key);
+                if let Some(record) = self.registry.topic_mut(topic).records.get_mut(&key) {
+                    record.incarnation = provision.incarnation;
+                }
+            }
+            return Ok(Provided { rev: self.registry.rev });
+        }
+        // One copy of the key for everyone.
+        let key = existing.map_or(key, |(key, _)| Arc::clone(key));
+        let before = existing.map(|(_, record)| record.session);
+        let record = Record {
+            endpoint: Arc::new(endpoint),
+            incarnation: provision.incarnation,
+            session: id,
+            owner: Arc::clone(&session.owner),
+            leaving: None,
+        };
+        if let Some(before) = before.filter(|before| *before != id)
+            && let Some(session) = self.sessions.get_mut(&before)
+        {
+            session.provisions.remove(&(topic, Arc::clone(&key)));
+        }
+        let session = self.sessions.get_mut(&id).expect("the caller's session exists");
+        session.provisions.insert((topic, Arc::clone(&key)));
+        self.registry.apply(topic, Change::Put(Arc::clone(&key), record));
+        let rev = self.registry.rev;
+        self.abandon_drains(topic, &key, out);
+        self.touch(topic, &key, None, out);
+        Ok(Provided { rev })
+    }
+
+    /// Whether a session may provide what is provided already.
+    fn may_provide(&self, id: SessionId, record: &Record, provision: &Provision) -> Result<(), Failure> {
+        let what = || format!("{} of {}", provision.name, provision.instance);
+        let session = &self.sessions[&id];
+        if record.session != id && record.owner != session.owner {
+            let words =
+                format!("{} is provided from {}; withdraw it there, or wait for it to go", what(), record.owner);
+            return Err(Failure::new(Code::Owned, words));
+        }
+        // An agent that lost its state must be newer than one that is still connected; once that is away, its equal will do.
+        let rival = record.session != id && self.sessions.get(&record.session).is_some_and(|rival| rival.connected());
+        if provision.incarnation < record.incarnation || (rival && provision.incarnation == record.incarnation) {
+            let words = format!("{} is provided already, with incarnation {}", what(), record.incarnation);
+            return Err(Failure::new(Code::Stale, words));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn withdraw(
+        &mut self,
+        conn: Conn,
+        id: SessionId,
+        request: Option<Id>,
+        withdraw: Withdraw,
+        out: &mut Vec<Effect>,
+    ) {
+        let refuse = |core: &Self, code, words: String, out: &mut Vec<Effect>| {
+            core.answer(conn, request.clone(), Err(Failure::new(code, words)), out);
+        };
+        if !matches!(withdraw.reason, Reason::Left | Reason::Died | Reason::Draining) {
+            let words =
+                format!("a provider goes because it `left`, `died` or is `draining`, not `{}`", withdraw.reason);
+            return refuse(self, Code::Params, words, out);
+        }
+        let wait = Duration::from_millis(withdraw.wait.unwrap_or(0)).min(self.options.longest);
+        let key = format!("{}/{}", withdraw.name.role, withdraw.instance);
+        let Some(topic) = self.registry.find_name(&withdraw.name) else {
+            let withdrawn = Withdrawn { rev: self.registry.rev, unapplied: Vec::new() };
+            return self.answer(conn, request, Ok(Answer::Withdrawn(withdrawn)), out);
+        };
+        let key = match self.registry.topic(topic).records.get_key_value(key.as_str()) {
+            Some((_, record)) if record.session != id && record.owner != self.sessions[&id].owner => {
+                let words = format!("{} of {} is provided from {}", withdraw.name, withdraw.instance, record.owner);
+                return refuse(self, Code::Owned, words, out);
+            }
+            Some((key, _)) => Arc::clone(key),
+            None => key.into(),
+        };
+        let stays = withdraw.successor_by.filter(|time| *time > 0).map(Duration::from_millis);
+        // The drain comes first, so that what follows is counted.
+        let users = self.users(topic, &key);
+        let waits = !wait.is_zero() && !users.is_empty();
+        if waits {
+            self.begin_drain(conn, request.clone(), topic, &key, users.clone(), wait);
+        }
+        match stays {
+            Some(stays) if !users.is_empty() => self.leave(topic, &key, withdraw.reason, stays, out),
+            _ => {
+                self.disown(topic, &key);
+                self.remove(topic, &key, withdraw.reason, out);
+            }
+        }
+        if waits {
+            self.settle_drains(topic, out);
+        } else {
+            let withdrawn = Withdrawn { rev: self.registry.rev, unapplied: Vec::new() };
+            self.answer(conn, request, Ok(Answer::Withdrawn(withdrawn)), out);
+        }
+        self.registry.tidy(topic);
+    }
+
+    /// It goes once its users have a successor, or when its time is over.
+    fn leave(&mut self, topic: TopicId, key: &Arc<str>, reason: Reason, stays: Duration, out: &mut Vec<Effect>) {
+        let until = self.now + stays.min(self.options.longest);
+        if self.registry.record(topic, key).is_none() {
+            return;
+        }
+        self.registry.apply(topic, Change::Leave(Arc::clone(key), reason, until));
+        self.timers.at(until, Timer::Leaving(topic, Arc::clone(key)));
+        self.touch(topic, key, None, out);
+    }
+
+    pub(crate) fn leaving_due(&mut self, topic: TopicId, key: &Arc<str>, out: &mut Vec<Effect>) {
+        let leaving = self.registry.record(topic, key).and_then(|record| record.leaving);
+        if let Some((reason, until)) = leaving
+            && until <= self.now
+        {
+            self.disown(topic, key);
+            self.remove(topic, key, reason, out);
+            self.registry.tidy(topic);
+        }
+    }
+
+    /// A leaving provision that nobody uses any more need not wait for its time.
+    pub(crate) fn leave_if_unused(&mut self, topic: TopicId, out: &mut Vec<Effect>) {
+        let leaving = |(key, record): (&Arc<str>, &Record)| record.leaving.map(|(reason, _)| (Arc::clone(key), reason));
+        let leaving: Vec<_> = self.registry.topic(topic).records.iter().filter_map(leaving).collect();
+        for (key, reason) in leaving {
+            if self.users(topic, &key).is_empty() {
+                self.disown(topic, &key);
+                self.remove(topic, &key, reason, out);
+            }
+        }
+    }
+
+    fn disown(&mut self, topic: TopicId, key: &Arc<str>) {
+        let session = self.registry.record(topic, key).map(|record| record.session);
+        if let Some(session) = session.and_then(|session| self.sessions.get_mut(&session)) {
+            session.provisions.remove(&(topic, Arc::clone(key)));
+        }
+    }
+
+    /// Removes a provision, if it is there; its session has been told to forget it.
+    pub(crate) fn remove(&mut self, topic: TopicId, key: &Arc<str>, reason: Reason, out: &mut Vec<Effect>) {
+        if self.registry.record(topic, key).is_some() {
+            self.registry.apply(topic, Change::Remove(Arc::clone(key)));
+        }
+        // Even if it was not there: a subscriber may have brought it along from before this server's start.
+        self.touch(topic, key, Some(reason), out);
+        self.registry.tidy(topic);
+    }
+}

@@ -1,0 +1,167 @@
+//! The registry: who provides what. It changes by [`Change`]s only, in the order of their revisions, so that it does not matter who
+//! commits them: this process for itself, or a store that several servers share.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+    sync::Arc,
+};
+
+use disco_proto::{Endpoint, Health, Name, Query, Reason};
+
+use crate::{input::Time, require::RequirementId, session::SessionId};
+
+/// All names that differ in nothing but the role: `environment/service/*/endpoint`. Nobody asks across topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct TopicId(usize);
+
+#[derive(Debug, Default)]
+pub(crate) struct Topic {
+    name: Box<str>,
+    /// By `role/instance`.
+    pub(crate) records: BTreeMap<Arc<str>, Record>,
+    /// Who asks, in the order of asking.
+    pub(crate) requirements: Vec<RequirementId>,
+    /// Withdrawals that wait for their subscribers: what goes, and the drain.
+    pub(crate) drains: Vec<(Arc<str>, u64)>,
+}
+
+/// One provision.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) incarnation: u64,
+    /// Whose it is now.
+    pub(crate) session: SessionId,
+    /// The host that may take it over.
+    pub(crate) owner: Arc<str>,
+    /// It is going, and stays usable until a successor is there or this time comes.
+    pub(crate) leaving: Option<(Reason, Time)>,
+}
+
+impl Record {
+    /// Whether it should be used when there is nothing wrong with anything.
+    pub(crate) fn live(&self) -> bool {
+        self.leaving.is_none() && !self.endpoint.suspect && self.endpoint.health == Health::Passing
+    }
+}
+
+/// A committed change.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// It is provided so.
+    Put(Arc<str>, Record),
+    /// It is going, but still usable.
+    Leave(Arc<str>, Reason, Time),
+    /// It is gone.
+    Remove(Arc<str>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    /// Counts commits.
+    pub(crate) rev: u64,
+    index: HashMap<Box<str>, TopicId>,
+    topics: Vec<Topic>,
+    free: Vec<TopicId>,
+    scratch: String,
+}
+
+impl Registry {
+    fn topic_name(&mut self, environment: &str, service: &str, endpoint: &str) {
+        self.scratch.clear();
+        for part in [environment, "/", service, "/", endpoint] {
+            self.scratch.push_str(part);
+        }
+    }
+
+    /// The topic of a name, made if there is none.
+    pub(crate) fn topic_of(&mut self, environment: &str, service: &str, endpoint: &str) -> TopicId {
+        self.topic_name(environment, service, endpoint);
+        if let Some(id) = self.index.get(self.scratch.as_str()) {
+            return *id;
+        }
+        let name: Box<str> = self.scratch.as_str().into();
+        let topic = Topic { name: name.clone(), ..Topic::default() };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.topics[id.0] = topic;
+                id
+            }
+            None => {
+                self.topics.push(topic);
+                TopicId(self.topics.len() - 1)
+            }
+        };
+        self.index.insert(name, id);
+        id
+    }
+
+    /// The topic of a name, if anybody provides or requires anything in it.
+    pub(crate) fn find(&self, environment: &str, service: &str, endpoint: &str) -> Option<TopicId> {
+        let name = [environment, service, endpoint].join("/");
+        self.index.get(name.as_str()).copied()
+    }
+
+    pub(crate) fn find_name(&self, name: &Name) -> Option<TopicId> {
+        self.find(&name.environment, &name.service, &name.endpoint)
+    }
+
+    pub(crate) fn topic(&self, id: TopicId) -> &Topic {
+        &self.topics[id.0]
+    }
+
+    pub(crate) fn topic_mut(&mut self, id: TopicId) -> &mut Topic {
+        &mut self.topics[id.0]
+    }
+
+    pub(crate) fn record(&self, id: TopicId, key: &str) -> Option<&Record> {
+        self.topics[id.0].records.get(key)
+    }
+
+    /// Every topic in use.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &Topic> {
+        self.topics.iter().filter(|topic| !topic.name.is_empty())
+    }
+
+    /// Frees a topic that nobody provides or requires anything in.
+    pub(crate) fn tidy(&mut self, id: TopicId) {
+        let topic = &mut self.topics[id.0];
+        if topic.records.is_empty()
+            && topic.requirements.is_empty()
+            && topic.drains.is_empty()
+            && !topic.name.is_empty()
+        {
+            let topic = std::mem::take(topic);
+            self.index.remove(&topic.name);
+            self.free.push(id);
+        }
+    }
+
+    /// Applies one committed change; returns what was there before.
+    pub(crate) fn apply(&mut self, id: TopicId, change: Change) -> Option<Record> {
+        self.rev += 1;
+        let records = &mut self.topics[id.0].records;
+        match change {
+            Change::Put(key, record) => records.insert(key, record),
+            Change::Leave(key, reason, until) => {
+                let record = records.get_mut(&key)?;
+                let before = record.clone();
+                record.leaving = Some((reason, until));
+                Some(before)
+            }
+            Change::Remove(key) => records.remove(&key),
+        }
+    }
+}
+
+impl Topic {
+    /// The records of the queried role (or of all), admitted or not.
+    pub(crate) fn of_role<'a>(&'a self, query: &'a Query) -> impl Iterator<Item = (&'a Arc<str>, &'a Record)> {
+        let role = query.role.as_str();
+        let from = if role == "*" { String::new() } else { format!("{role}/") };
+        self.records
+            .range::<str, _>((Bound::Included(from.as_str()), Bound::Unbounded))
+            .take_while(move |(_, record)| role == "*" || record.endpoint.name.role == role)
+    }
+}

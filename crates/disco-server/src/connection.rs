@@ -1,0 +1,132 @@
+//! One connection: bytes to messages and back.
+
+use std::future::poll_fn;
+
+use disco_core::Conn;
+use disco_proto::{Code, Failure, Frames, Message, decode, encode};
+use tokio::{
+    io::{self, AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    sync::mpsc,
+};
+
+use crate::registry::Event;
+
+/// Where the core puts what is for a connection. Unbounded in type only: the core has a bounded number of messages
+/// unanswered, and a client that does not read what it asked for is no longer read from ([`UNREAD`]).
+pub(crate) type Outbox = mpsc::UnboundedSender<Box<Message>>;
+
+/// Messages that may wait to be written before the client's next ones are left unread. More than the core ever has under way by itself
+/// for one session, so that a slow reader's heartbeats are still heard.
+const UNREAD: usize = 512;
+
+/// Bytes encoded ahead of the socket.
+const AHEAD: usize = 64 * 1024;
+
+pub(crate) async fn run<R, W>(conn: Conn, mut reader: R, mut writer: W, events: mpsc::Sender<Event>)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let (outbox, mut inbox) = mpsc::unbounded_channel();
+    if events.send(Event::Connected(conn, outbox)).await.is_err() {
+        return;
+    }
+    let mut frames = Frames::new();
+    let mut output = Vec::new();
+    let mut written = 0;
+    let ended = loop {
+        let pending = written < output.len();
+        tokio::select! {
+            biased;
+            message = inbox.recv(), if output.len() - written < AHEAD => match message {
+                Some(message) => encode(&message, &mut output),
+                None => break End::Closed,
+            },
+            result = writer.write(&output[written..]), if pending => match result {
+                Ok(0) | Err(_) => break End::Lost,
+                Ok(count) => {
+                    written += count;
+                    if written == output.len() {
+                        forget(&mut output);
+                        written = 0;
+                    }
+                }
+            },
+            result = read_some(&mut reader, &mut frames), if inbox.len() < UNREAD => match result {
+                Ok(0) | Err(_) => break End::Lost,
+                Ok(_) => {
+                    if let Err(end) = hear(conn, &mut frames, &events, &mut output).await {
+                        break end;
+                    }
+                }
+            },
+        }
+    };
+    match ended {
+        End::Lost => {}
+        End::Closed | End::Unreadable => {
+            let _ = writer.write_all(&output[written..]).await;
+            let _ = writer.shutdown().await;
+        }
+    }
+    tracing::debug!(conn.number = conn.0, ?ended, "disconnected");
+    let _ = events.send(Event::Disconnected(conn)).await;
+}
+
+#[derive(Debug)]
+enum End {
+    /// The core wants no more of it.
+    Closed,
+    /// The socket ended or failed.
+    Lost,
+    /// What it sends cannot be cut into lines.
+    Unreadable,
+}
+
+/// Passes on every whole line.
+async fn hear(conn: Conn, frames: &mut Frames, events: &mpsc::Sender<Event>, output: &mut Vec<u8>) -> Result<(), End> {
+    loop {
+        let message = match frames.next_line() {
+            Ok(Some(line)) => decode(line),
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                let failure = Failure::new(Code::Parse, error.to_string());
+                encode(&Message::Answer { id: None, result: Err(failure) }, output);
+                return Err(End::Unreadable);
+            }
+        };
+        match message {
+            Ok(message) => {
+                if events.send(Event::Received(conn, message)).await.is_err() {
+                    return Err(End::Closed);
+                }
+            }
+            Err(broken) => {
+                tracing::debug!(conn.number = conn.0, error = %broken.failure, "a line cannot be understood");
+                encode(&Message::Answer { id: broken.id, result: Err(broken.failure) }, output);
+            }
+        }
+    }
+}
+
+/// Reads into a buffer on the stack, which an idle connection does not have.
+async fn read_some<R: AsyncRead + Unpin>(reader: &mut R, frames: &mut Frames) -> io::Result<usize> {
+    poll_fn(|context| {
+        let mut space = [const { std::mem::MaybeUninit::uninit() }; 16 * 1024];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        let polled = std::pin::Pin::new(&mut *reader).poll_read(context, &mut buffer);
+        polled.map_ok(|()| {
+            frames.push(buffer.filled());
+            buffer.filled().len()
+        })
+    })
+    .await
+}
+
+/// Everything was written: an idle connection should hold next to nothing.
+fn forget(output: &mut Vec<u8>) {
+    output.clear();
+    if output.capacity() > 4096 {
+        *output = Vec::new();
+    }
+}

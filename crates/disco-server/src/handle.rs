@@ -1,0 +1,43 @@
+//! Looking into a running server.
+
+use std::sync::Arc;
+
+use disco_core::{Attributes, RegistryView, Verdict};
+use disco_proto::{Endpoint, Query};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::registry::Event;
+
+/// A cheap, cloneable way to look into the registry.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    events: mpsc::WeakSender<Event>,
+}
+
+/// The server has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the disco server has ended")]
+pub struct Ended;
+
+impl Handle {
+    pub(crate) fn new(events: &mpsc::Sender<Event>) -> Self {
+        Self { events: events.downgrade() }
+    }
+
+    /// Everything the registry knows now: who provides, who requires, what each was told and has applied, and why not the others.
+    pub async fn snapshot(&self) -> Result<RegistryView, Ended> {
+        self.ask(Event::View).await
+    }
+
+    /// Says of every provider of a name, in whatever role, whether a subscriber with these attributes would get it, and why not.
+    pub async fn explain(&self, query: Query, attributes: Attributes) -> Result<Vec<(Arc<Endpoint>, Verdict)>, Ended> {
+        self.ask(|reply| Event::Explain(Box::new(query), attributes, reply)).await
+    }
+
+    async fn ask<T>(&self, event: impl FnOnce(oneshot::Sender<T>) -> Event) -> Result<T, Ended> {
+        let (reply, answer) = oneshot::channel();
+        let events = self.events.upgrade().ok_or(Ended)?;
+        events.send(event(reply)).await.map_err(|_| Ended)?;
+        answer.await.map_err(|_| Ended)
+    }
+}

@@ -1,0 +1,111 @@
+//! The task that owns the core.
+
+use std::collections::HashMap;
+
+use disco_core::{Conn, Core, Effect, Input, RegistryView, Time, Verdict};
+use disco_proto::{Endpoint, Message, Query};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::Outbox;
+
+/// What reaches the core's task.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A connection, and where to send what is for it.
+    Connected(Conn, Outbox),
+    /// A message from it.
+    Received(Conn, Message),
+    /// Its end.
+    Disconnected(Conn),
+    /// A look at everything.
+    View(oneshot::Sender<RegistryView>),
+    /// An explanation.
+    Explain(Box<Query>, disco_core::Attributes, oneshot::Sender<Vec<(std::sync::Arc<Endpoint>, Verdict)>>),
+}
+
+/// Events taken at once.
+const BATCH: usize = 256;
+
+/// How long clients are told to stay away while this server restarts.
+const RETRY_AFTER: std::time::Duration = std::time::Duration::from_millis(200);
+
+pub(crate) async fn run(mut core: Core, mut events: mpsc::Receiver<Event>, shutdown: CancellationToken) {
+    let start = Instant::now();
+    let mut outboxes: HashMap<Conn, Outbox> = HashMap::new();
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut effects = Vec::new();
+    let alarm = tokio::time::sleep_until(start);
+    tokio::pin!(alarm);
+    let mut alarm_at: Option<Time> = None;
+    loop {
+        let deadline = core.next_deadline();
+        if deadline != alarm_at {
+            alarm_at = deadline;
+            if let Some(deadline) = deadline {
+                alarm.as_mut().reset(start + deadline);
+            }
+        }
+        tokio::select! {
+            biased;
+            count = events.recv_many(&mut batch, BATCH) => {
+                if count == 0 {
+                    return;
+                }
+                let now = start.elapsed();
+                for event in batch.drain(..) {
+                    take(&mut core, now, event, &mut outboxes, &mut effects);
+                    carry_out(&mut effects, &mut outboxes);
+                }
+            }
+            () = &mut alarm, if deadline.is_some() => {
+                alarm_at = None;
+                core.handle(start.elapsed(), Input::Tick, &mut effects);
+                carry_out(&mut effects, &mut outboxes);
+            }
+            () = shutdown.cancelled() => break,
+        }
+    }
+    core.handle(start.elapsed(), Input::Stopping { retry_after: RETRY_AFTER }, &mut effects);
+    carry_out(&mut effects, &mut outboxes);
+}
+
+fn take(core: &mut Core, now: Time, event: Event, outboxes: &mut HashMap<Conn, Outbox>, effects: &mut Vec<Effect>) {
+    match event {
+        Event::Connected(conn, outbox) => {
+            outboxes.insert(conn, outbox);
+            core.handle(now, Input::Connected(conn), effects);
+        }
+        Event::Received(conn, message) => core.handle(now, Input::Received(conn, message), effects),
+        Event::Disconnected(conn) => {
+            outboxes.remove(&conn);
+            core.handle(now, Input::Disconnected(conn), effects);
+        }
+        Event::View(reply) => {
+            let _ = reply.send(core.view());
+        }
+        Event::Explain(query, attributes, reply) => {
+            let _ = reply.send(core.explain(&query, &attributes));
+        }
+    }
+}
+
+fn carry_out(effects: &mut Vec<Effect>, outboxes: &mut HashMap<Conn, Outbox>) {
+    for effect in effects.drain(..) {
+        match effect {
+            // A connection that has just ended needs no more words.
+            Effect::Send(conn, message) => {
+                if let Some(outbox) = outboxes.get(&conn) {
+                    let _ = outbox.send(message);
+                }
+            }
+            // Without its outbox, the connection's task sends what it still has and ends.
+            Effect::Close(conn) => {
+                outboxes.remove(&conn);
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Listening and accepting.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use disco_core::{Conn, Core};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::mpsc,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    connection,
+    handle::Handle,
+    registry::{self, Event},
+};
+
+/// How the server listens and how patient it is.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The interval at which clients say something; three missed, and their endpoints expire. Default: 1 s.
+    pub heartbeat: Duration,
+    /// How long after its start nothing is dropped that it has not heard of, so that its restart is not noticed. Default: 15 s,
+    /// thrice the longest pause of a client between two attempts to connect.
+    pub hold: Duration,
+    /// How long a better tier of `prefer` must be there before subscribers go back to it. Default: 10 s.
+    pub failback: Duration,
+    /// Secret of the session tokens; `None` makes one up, so that sessions end with this process.
+    pub secret: Option<[u8; 32]>,
+}
+
+impl Options {
+    /// The defaults, listening there.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            heartbeat: Duration::from_secs(1),
+            hold: Duration::from_secs(15),
+            failback: Duration::from_secs(10),
+            secret: None,
+        }
+    }
+}
+
+/// The server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be listened on; nothing was started.
+    #[error("disco: cannot listen on {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Events that connections may have waiting for the core, all together. Beyond it they stop reading.
+const EVENTS: usize = 4096;
+
+/// The most that any system takes: the kernel cuts it down to its own `somaxconn`. With less, clients that come back all at once are
+/// turned away and try again seconds later.
+const BACKLOG: u32 = 65_535;
+
+/// A bound server that does not serve yet.
+#[derive(Debug)]
+pub struct Service {
+    options: Options,
+    listener: TcpListener,
+    address: SocketAddr,
+    events: mpsc::Sender<Event>,
+    received: mpsc::Receiver<Event>,
+}
+
+impl Service {
+    /// Binds the address.
+    pub async fn bind(options: Options) -> Result<Self, Error> {
+        let address = options.listen;
+        let listener = listen(address).map_err(|source| Error::Listen { address, source })?;
+        let address = listener.local_addr().map_err(|source| Error::Listen { address, source })?;
+        let (events, received) = mpsc::channel(EVENTS);
+        Ok(Self { options, listener, address, events, received })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A way to look into the registry, good from now on.
+    pub fn handle(&self) -> Handle {
+        Handle::new(&self.events)
+    }
+
+    /// Serves until `shutdown`, then tells the clients to come back and ends.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { options, listener, events, received, .. } = self;
+        let mut core = disco_core::Options::new(
+            format!("{:016x}", rand::random::<u64>()),
+            options.secret.unwrap_or_else(rand::random),
+        );
+        core.heartbeat = options.heartbeat;
+        core.hold = options.hold;
+        core.failback = options.failback;
+        let core = Core::new(core, Duration::ZERO);
+        let tasks = TaskTracker::new();
+        let owner = tokio::spawn(registry::run(core, received, shutdown.clone()));
+        let mut number = 0;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = shutdown.cancelled() => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    number += 1;
+                    let conn = Conn(number);
+                    tracing::debug!(conn.number = number, conn.peer = %peer, "connected");
+                    // Lines are small and each is waited for: without this, an answer may wait for a full segment.
+                    let _ = stream.set_nodelay(true);
+                    let (reader, writer) = stream.into_split();
+                    tasks.spawn(connection::run(conn, reader, writer, events.clone()));
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: accepting at once again would only burn the processor.
+                    tracing::warn!(error = %error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+        drop(listener);
+        drop(events);
+        tasks.close();
+        // The last words to clients are on their way; one that does not read does not hold the process.
+        let _ = tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await;
+        if let Err(error) = owner.await {
+            tracing::error!(error = %error, "the registry's task ended badly");
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restarted server must not wait for the connections of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
