@@ -2,13 +2,13 @@
 //! bundle (a tar named by that digest). Knows nothing of engines or manifests.
 
 mod bundle;
-pub mod digest;
+mod entry;
 pub mod git;
 pub mod ignore;
 mod walk;
 
 pub use bundle::BundleStore;
-pub use digest::{Entry, Kind};
+pub use entry::{Entry, Hash, Kind, hex, source_digest};
 pub use walk::{Options, Tree, scan};
 
 use std::path::PathBuf;

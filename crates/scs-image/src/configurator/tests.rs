@@ -145,3 +145,11 @@ fn scripts_are_valid_shell() {
         assert!(child.wait().expect("it ends").success(), "{}", made.files["run"]);
     }
 }
+
+#[test]
+fn the_image_digest_covers_these_recipe_versions() {
+    let dockerfile = Configurator::Dockerfile { file: "Dockerfile".to_owned(), target: None };
+    for configurator in [shell(&[]), Configurator::Puppet { resources: Map::new() }, dockerfile, Configurator::None] {
+        assert_eq!(recipe_version(&configurator), scs_manifest::digest::recipe(&configurator), "{configurator:?}");
+    }
+}

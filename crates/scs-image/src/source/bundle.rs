@@ -4,11 +4,11 @@
 //! equal bundles. A bundle proves itself: read back, its entries must give the digest it is named by.
 
 use super::Error;
-use super::digest::{Entry, Kind, source_digest};
+use super::entry::{Entry, Kind, source_digest};
 use super::walk::{self, Tree};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Read, Seek, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -65,6 +65,15 @@ impl BundleStore {
         let moved = path.with_extension("tar.corrupt");
         fs::rename(&path, &moved).map_err(Error::io("move aside", path))?;
         Err(Error::Corrupt { digest: digest.to_owned(), moved })
+    }
+
+    /// A bundle opened for reading; `None` if it does not hold the file `path`.
+    pub fn open(&self, digest: &str, path: &str) -> Result<Option<File>, Error> {
+        let place = self.get(digest)?;
+        let file = File::open(&place).map_err(Error::io("read", &place))?;
+        let listed = entries(&file).map_err(Error::io("read", &place))?;
+        (&file).rewind().map_err(Error::io("read", &place))?;
+        Ok(listed.iter().any(|entry| entry.path == path).then_some(file))
     }
 
     /// Unpacks a bundle into a directory that is made for it, readable by everybody: an engine may run containers as a
@@ -156,7 +165,7 @@ struct Checked<R> {
 }
 
 impl<R> Checked<R> {
-    fn finish(self) -> super::digest::Hash {
+    fn finish(self) -> super::entry::Hash {
         sha2::Digest::finalize(self.hash).into()
     }
 }

@@ -1,7 +1,7 @@
 //! Walks a source directory. Blocking: call it off the runtime.
 
 use super::Error;
-use super::digest::{Entry, Hash, Kind, source_digest};
+use super::entry::{Entry, Hash, Kind, source_digest};
 use super::ignore::Ignore;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};

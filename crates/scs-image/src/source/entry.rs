@@ -1,10 +1,10 @@
-//! The digest of a source. Pure: knows entries, never files.
+//! What a source consists of, and its digest. Pure: knows entries, never files.
 //!
-//! It covers what of a source can reach an image, and nothing else: paths, the executable bit, the bytes of files, the
-//! targets of links. Times, owners, other mode bits, empty directories and the place on disk do not count, since two
-//! clones of one repository differ in them.
+//! The digest covers what of a source can reach an image, and nothing else: paths, the executable bit, the bytes of files,
+//! the targets of links. Times, owners, other mode bits, empty directories (which no git clone has) and the place on disk
+//! do not count. Its form is that of [`scs_manifest::digest`].
 
-use sha2::{Digest, Sha256};
+use scs_manifest::digest::{Content, SourceEntry};
 use std::fmt::Write as _;
 
 /// SHA-256 of some bytes.
@@ -39,30 +39,21 @@ pub enum Kind {
 }
 
 /// The source digest (64 lower-case hexadecimal digits) of entries, in whatever order they come.
-///
-/// SHA-256 over the line `scs source v1` and then, in byte order of the paths, for each entry: a letter (`f` file, `x`
-/// executable file, `l` link), NUL, the path, NUL, the hexadecimal SHA-256 of the content or of the link's target, and a
-/// newline. Every part but the path has a fixed length and a path holds no NUL, so no two trees give the same bytes.
 #[must_use]
 pub fn source_digest(entries: &[Entry]) -> String {
-    let mut sorted: Vec<&Entry> = entries.iter().collect();
-    sorted.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
-    let mut hash = Sha256::new();
-    hash.update(b"scs source v1\n");
-    for entry in sorted {
-        let (letter, content) = match &entry.kind {
-            Kind::File { executable: false, content, .. } => (b"f", *content),
-            Kind::File { executable: true, content, .. } => (b"x", *content),
-            Kind::Link { target } => (b"l", Sha256::digest(target.as_bytes()).into()),
-        };
-        hash.update(letter);
-        hash.update([0]);
-        hash.update(entry.path.as_bytes());
-        hash.update([0]);
-        hash.update(hex(&content));
-        hash.update(b"\n");
-    }
-    hex(&hash.finalize())
+    let entries: Vec<SourceEntry> = entries
+        .iter()
+        .map(|entry| {
+            let content = match &entry.kind {
+                Kind::File { executable, content, .. } => {
+                    Content::File { executable: *executable, sha256: hex(content) }
+                }
+                Kind::Link { target } => Content::Link { target: target.clone() },
+            };
+            SourceEntry { path: entry.path.clone(), content }
+        })
+        .collect();
+    scs_manifest::digest::source(&entries)
 }
 
 /// Lower-case hexadecimal digits of bytes.
@@ -77,6 +68,7 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::{Digest, Sha256};
 
     fn file(path: &str, content: &str, executable: bool) -> Entry {
         let kind =
@@ -88,15 +80,14 @@ mod tests {
     fn the_digest_is_pinned() {
         let link = Entry { path: "a/link".to_owned(), kind: Kind::Link { target: "run.sh".to_owned() } };
         let entries = [file("a/run.sh", "echo hi\n", true), file("b", "", false), link];
-        assert_eq!(source_digest(&[]), "35fa644fe81195b9e06397a5d4aa423beeb4f837bf9faea95ed852747c9a6877");
-        assert_eq!(source_digest(&entries), "649bdd3ba1801d2cb240bdffad455f096a6dfa4ef28cbc80b852f97f59f6692c");
+        assert_eq!(source_digest(&entries), "841c37ccc7c1db6db5125bcae415a3ae7aa3a09c44494e81f250347b0033cb42");
     }
 
     #[test]
     fn order_does_not_count_and_everything_else_does() {
         let (a, b) = (file("a", "1", false), file("b", "2", false));
         let base = source_digest(&[a.clone(), b.clone()]);
-        assert_eq!(source_digest(&[b.clone(), a.clone()]), base);
+        assert_eq!(source_digest(&[b.clone(), a]), base);
         for changed in [file("a", "1", true), file("a", "x", false), file("aa", "1", false)] {
             assert_ne!(source_digest(&[changed, b.clone()]), base);
         }
