@@ -6,7 +6,7 @@ mod shared;
 pub(crate) use scalar::{is_label, is_secret, is_variable};
 pub(crate) use shared::NAME_PARTS;
 
-use crate::diagnostic::{Diagnostic, listed, suggest};
+use crate::diagnostic::{Diagnostic, choices, listed, suggest};
 use crate::source::Span;
 use crate::tree::{Entry, Map, Node, Value};
 
@@ -105,7 +105,9 @@ impl Reader {
 impl<'a> Fields<'a> {
     /// The entry of a key, and a note that the key is known.
     pub(crate) fn entry(&mut self, key: &'static str) -> Option<&'a Entry> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.map?.get(key)
     }
 
@@ -132,8 +134,8 @@ impl<'a> Fields<'a> {
         match given.as_slice() {
             [(key, entry)] => Some((key, &entry.node)),
             [] => {
-                let choices = listed(keys.iter().copied());
-                reader.error(self.span, format!("{} needs one of {choices}", self.what));
+                let choices = choices(keys.iter().copied());
+                reader.error(self.span, format!("{} needs {choices}", self.what));
                 None
             }
             [(first, at), (second, other), ..] => {

@@ -24,8 +24,10 @@ pub enum Part<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Braces that do not close.
-    #[error("`{{{{` at byte {at} has no `}}}}`")]
+    #[error("`{text}` has no closing `}}}}`")]
     Unclosed {
+        /// The braces and what follows them.
+        text: String,
         /// Byte of the opening braces.
         at: usize,
     },
@@ -112,10 +114,12 @@ pub fn parse(text: &str) -> Result<Vec<Part<'_>>, Error> {
 /// The expression whose braces open there, and where it ends.
 fn expression(text: &str, open: usize) -> Result<(Part<'_>, usize), Error> {
     let inside = &text[open + 2..];
+    // Enough to find it by, in an error.
+    let unclosed = || Error::Unclosed { text: text[open..].chars().take(30).collect(), at: open };
     let start = open + 2 + (inside.len() - inside.trim_start().len());
     let rest = &text[start..];
     if let Some(quote) = rest.chars().next().filter(|c| "\"'".contains(*c)) {
-        let length = rest[1..].find(quote).ok_or(Error::Unclosed { at: open })?;
+        let length = rest[1..].find(quote).ok_or_else(unclosed)?;
         let after = &rest[1 + length + 1..];
         let trimmed = after.trim_start();
         let end = text.len() - trimmed.len();
@@ -124,7 +128,7 @@ fn expression(text: &str, open: usize) -> Result<(Part<'_>, usize), Error> {
         }
         return Ok((Part::Text(&rest[1..=length]), end + 2));
     }
-    let length = inside.find("}}").ok_or(Error::Unclosed { at: open })?;
+    let length = inside.find("}}").ok_or_else(unclosed)?;
     let name = inside[..length].trim();
     let end = open + 2 + length + 2;
     let is_part = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');

@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::source::{File, Span};
 use crate::tree::Node;
 use builder::Builder;
-use granit_parser::{Parser, ScanError};
+use granit_parser::{ErrorKind, Parser, ScanError};
 use std::sync::Arc;
 
 /// No manifest written by hand comes near this; a tenth of it is already a long book chapter.
@@ -57,11 +57,16 @@ pub fn parse(file: &File, found: &mut Vec<Diagnostic>) -> Option<Node> {
 
 fn scan_error(error: &ScanError, file: &File) -> Box<Diagnostic> {
     let mark = error.marker();
+    let message = match error.kind() {
+        // The parser looks ahead, so that its bound can be met before ours.
+        ErrorKind::RecursionLimitExceeded => format!("nested deeper than {MAX_DEPTH} levels"),
+        _ => format!("not YAML: {}", error.info()),
+    };
     let at = mark.byte_offset().unwrap_or(0).min(file.text.len());
     let span =
         Span { file: Arc::from(file.name.as_str()), start: at, end: at, line: mark.line(), column: mark.col() + 1 };
     let rest = file.text.get(at..).unwrap_or("");
     let indent_is_tab = rest.starts_with('\t') || file.text.get(..at).is_some_and(|before| before.ends_with('\t'));
     let help = indent_is_tab.then(|| "YAML is indented with spaces, never with tabs".to_owned());
-    Box::new(Diagnostic::error(&span, format!("not YAML: {}", error.info())).maybe_help(help))
+    Box::new(Diagnostic::error(&span, message).maybe_help(help))
 }

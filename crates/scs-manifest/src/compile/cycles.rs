@@ -42,7 +42,9 @@ fn needs<'a>(role: &'a Role, roles: &'a IndexMap<String, Role>, context: &Contex
     insisting
         .filter_map(|(name, require)| {
             let RequireMethod::Disco(query) = &require.method else { return None };
-            let providers = providers(query, roles, context);
+            let mut providers = providers(query, roles, context);
+            // A role never finds itself. One that asks for itself by name gets told so here.
+            providers.retain(|provider| query.role != "*" || *provider != role.name);
             // A name nobody provides, here or anywhere known, is another error than a circle.
             (!providers.is_empty()).then_some(Need { name, providers })
         })
@@ -93,7 +95,8 @@ fn report(cycle: &[(&str, &str)], context: &Context<'_>, reader: &mut Reader) {
             format!("these roles wait for each other and would never start: {}", names.join(" → ")),
         )
     };
-    for ((role, requirement), next) in cycle.iter().zip(&names[1..]).skip(1) {
+    let others = if cycle.len() == 1 { &[] } else { cycle };
+    for ((role, requirement), next) in others.iter().zip(&names[1..]) {
         finding = finding.related(&span(role, requirement), format!("`{role}` waits for `{next}`"));
     }
     reader.push(finding.help("`min: 0` makes one of them optional"));

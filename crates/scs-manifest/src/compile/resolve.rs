@@ -54,8 +54,9 @@ pub(super) fn requires(
 }
 
 fn check_enough(n_addresses: usize, min: u32, span: &Span, reader: &mut Reader) {
-    if n_addresses < min as usize {
-        reader.error(span, format!("{n_addresses} addresses are fewer than the {min} it insists on (`min`)"));
+    // None at all is an error of the list itself.
+    if n_addresses > 0 && n_addresses < min as usize {
+        reader.error(span, format!("it insists on {min} endpoints (`min`), and {n_addresses} cannot be enough"));
     }
 }
 

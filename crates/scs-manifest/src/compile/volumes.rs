@@ -111,7 +111,12 @@ fn check_parents(container: &Container, manifest: &Manifest, volumes: &IndexMap<
                 // Reported once, from its first volume, and not again from those that only lead into it.
                 if start == 0 && !in_known_cycle.contains(&name.as_str()) {
                     let message = format!("`sub` volumes lie in each other: {} → {next}", chain.join(" → "));
-                    reader.error(place(name, container, manifest), message);
+                    let of = |name: &str| container.volumes.get(name).and_then(|used| used.value.of_span.as_ref());
+                    let mut finding = Diagnostic::error(of(name).unwrap_or(place(name, container, manifest)), message);
+                    for other in &chain[1..] {
+                        finding = finding.related(of(other).unwrap_or(place(other, container, manifest)), "and here");
+                    }
+                    reader.push(finding);
                     in_known_cycle.extend(&chain);
                 }
                 break;

@@ -279,12 +279,13 @@ fn addresses(node: &Node, reader: &mut Reader) -> Vec<String> {
     let items = reader.list(node, "`addresses`").unwrap_or_default();
     for item in items {
         let Some(text) = reader.text(item) else { continue };
-        if is_host_and_port(&text) {
-            addresses.push(text);
-        } else {
+        if !is_host_and_port(&text) {
+            let v6 = text.matches(':').count() > 1;
+            let help = v6.then(|| "an IPv6 address stands in brackets: \"[2001:db8::7]:3306\"".to_owned());
             let finding = Diagnostic::error(&item.span, format!("expected `host:port`, found `{text}`"));
-            reader.push(finding.help("an IPv6 address stands in brackets: \"[2001:db8::7]:3306\""));
+            reader.push(finding.maybe_help(help));
         }
+        addresses.push(text);
     }
     if items.is_empty() && matches!(node.value, Value::List(_)) {
         reader.error(&node.span, "`addresses` holds none");

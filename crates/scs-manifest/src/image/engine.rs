@@ -32,14 +32,20 @@ pub(super) fn docker(engine: Option<&Node>, reader: &mut Reader) -> Docker {
 
 fn base(node: &Node, reader: &mut Reader) -> Option<Spanned<Base>> {
     if node.map().is_none() {
-        return reference(node, reader).map(|reference| Spanned::new(Base::Reference(reference), &node.span));
+        let base = reference(node, reader).map_or(Base::None, Base::Reference);
+        return Some(Spanned::new(base, &node.span));
     }
-    let mut fields = reader.fields(node, "`from`")?;
+    // What is wrong with it is noted; that something is given counts all the same.
+    let unreadable = Some(Spanned::new(Base::None, &node.span));
+    let Some(mut fields) = reader.fields(node, "`from`") else { return unreadable };
     let suite =
         fields.require("debootstrap", reader).and_then(|node| reader.label_like(node, "a release such as bookworm"));
     let snapshot = fields.get("snapshot").and_then(|node| snapshot(node, reader));
     reader.finish(&fields);
-    Some(Spanned::new(Base::Debootstrap { suite: suite?, snapshot }, &node.span))
+    match suite {
+        Some(suite) => Some(Spanned::new(Base::Debootstrap { suite, snapshot }, &node.span)),
+        None => unreadable,
+    }
 }
 
 /// The date of a snapshot: `20260131` or `20260131T120000Z`.

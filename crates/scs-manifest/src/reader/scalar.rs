@@ -1,7 +1,7 @@
 //! Single values: text, numbers, names, durations, sizes.
 
 use super::{Reader, Spanned};
-use crate::diagnostic::{Diagnostic, listed, suggest};
+use crate::diagnostic::{Diagnostic, choices, suggest};
 use crate::tree::{Kind, Node, Scalar, Value};
 use crate::{duration, size};
 use std::time::Duration;
@@ -71,7 +71,10 @@ impl Reader {
             _ => None,
         };
         if number.is_none() {
-            self.error(&node.span, format!("expected {expected}, found `{}`", scalar.text));
+            let quoted = scalar.kind == Kind::Text && matches!(Scalar::plain(&scalar.text).kind, Kind::Number(_));
+            let help = quoted.then(|| format!("write it without quotes: {}", scalar.text));
+            let message = format!("expected {expected}, found `{}`", scalar.text);
+            self.push(Diagnostic::error(&node.span, message).maybe_help(help));
         }
         number
     }
@@ -137,11 +140,11 @@ impl Reader {
     /// One word of a few.
     pub(crate) fn word<T: Copy>(&mut self, node: &Node, words: &[(&str, T)]) -> Option<T> {
         let names = || words.iter().map(|(word, _)| *word);
-        let scalar = self.scalar(node, &format!("one of {}", listed(names())))?;
+        let scalar = self.scalar(node, &choices(names()))?;
         if let Some((_, value)) = words.iter().find(|(word, _)| scalar.kind == Kind::Text && *word == scalar.text) {
             return Some(*value);
         }
-        let message = format!("expected one of {}, found `{}`", listed(names()), scalar.text);
+        let message = format!("expected {}, found `{}`", choices(names()), scalar.text);
         self.push(Diagnostic::error(&node.span, message).maybe_help(suggest(&scalar.text, names())));
         None
     }

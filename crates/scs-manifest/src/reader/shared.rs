@@ -98,8 +98,9 @@ impl Reader {
             Value::List(_) => self.values(node).map(Condition::In),
             Value::Map(_) => {
                 let mut fields = self.fields(node, "a condition")?;
-                let (key, value) = fields.one_of(&["not", "exists"], self)?;
+                let given = fields.one_of(&["not", "exists"], self);
                 self.finish(&fields);
+                let (key, value) = given?;
                 match (key, &value.value) {
                     ("exists", _) => self.truth(value).map(Condition::Exists),
                     (_, Value::List(_)) => self.values(value).map(Condition::Not),

@@ -1,4 +1,7 @@
 //! The manifests' tests through the public interface alone.
 
+mod bad_connections;
+mod bad_files;
+mod bad_images;
 mod good;
 mod support;
