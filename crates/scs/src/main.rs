@@ -1,3 +1,62 @@
-//! The `scs` command.
+//! `scs`: parses what was typed, resolves settings, runs the command, and turns its outcome into an exit code.
 
-fn main() {}
+mod cli;
+mod client;
+mod commands;
+mod dev;
+mod env;
+mod exit;
+mod load;
+mod output;
+mod paths;
+mod settings;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use exit::{Exit, Failure};
+use output::Printer;
+use settings::{Screen, Terminals};
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let Exit(code) = run();
+    ExitCode::from(code)
+}
+
+fn run() -> Exit {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return unparsed(&error),
+    };
+    let terminals = Terminals {
+        stdin: io::stdin().is_terminal(),
+        stdout: io::stdout().is_terminal(),
+        stderr: io::stderr().is_terminal(),
+    };
+    let root = rustix::process::geteuid().is_root();
+    let settings = match settings::resolve(&cli.common, &|name| std::env::var_os(name), terminals, root) {
+        Ok(settings) => settings,
+        Err(failure) => return failed(Screen::default(), &failure),
+    };
+    let screen = settings.screen;
+    match commands::run(cli.command, settings) {
+        Ok(exit) => exit,
+        Err(failure) => failed(screen, &failure),
+    }
+}
+
+fn failed(screen: Screen, failure: &Failure) -> Exit {
+    Printer { screen }.failure(failure);
+    failure.exit()
+}
+
+/// Help and version go to standard output and are no failure; the rest is a usage error.
+fn unparsed(error: &clap::Error) -> Exit {
+    // Nobody may read it; then there is nobody to tell.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::DONE,
+        _ => Exit::USAGE,
+    }
+}

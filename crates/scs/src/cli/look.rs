@@ -1,0 +1,144 @@
+//! Commands that look at what runs, or into it.
+
+use super::target::{LongTarget, Output, RequirementAddress, RoleAddress, Target};
+use clap::{Args, Subcommand};
+
+/// `scs ps`
+#[derive(Debug, Args)]
+pub struct Ps {
+    /// Which service.
+    #[command(flatten)]
+    pub target: Target,
+    /// Every service in every environment
+    #[arg(short, long, conflicts_with_all = ["env", "file", "service"])]
+    pub all: bool,
+    /// How it is printed.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `scs logs`
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Which service.
+    #[command(flatten)]
+    pub target: LongTarget,
+    /// Go on as more is written
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only the last lines of each
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub tail: Option<u64>,
+    /// Only since: a time like 2026-01-31T12:00:00Z, or how long ago, like 5m
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only until: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Show when each line was written
+    #[arg(short, long)]
+    pub timestamps: bool,
+    /// Leave out whose line it is
+    #[arg(long)]
+    pub no_prefix: bool,
+    /// How it is printed; json is an object a line.
+    #[command(flatten)]
+    pub output: Output,
+    /// Which roles; all without
+    #[arg(value_name = "[SERVICE/]ROLE")]
+    pub roles: Vec<RoleAddress>,
+}
+
+/// `scs exec`
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// Which service.
+    #[command(flatten)]
+    pub target: Target,
+    /// Pass standard input on; on a terminal it is
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Give the command a terminal; on a terminal it gets one
+    #[arg(short, long)]
+    pub tty: bool,
+    /// Give it none
+    #[arg(short = 'T', long, conflicts_with = "tty")]
+    pub no_tty: bool,
+    /// User to run as
+    #[arg(short, long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Which replica
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub index: u32,
+    /// Which role
+    #[arg(value_name = "[SERVICE/]ROLE")]
+    pub role: RoleAddress,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `scs explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Which service.
+    #[command(flatten)]
+    pub target: Target,
+    /// How it is printed.
+    #[command(flatten)]
+    pub output: Output,
+    /// Which requirement, e.g. wordpress.mysql
+    #[arg(value_name = "[SERVICE/]ROLE.REQUIREMENT")]
+    pub requirement: RequirementAddress,
+}
+
+/// `scs disco`
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Disco {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: DiscoVerb,
+}
+
+/// What `scs disco` does.
+#[derive(Debug, Subcommand)]
+pub enum DiscoVerb {
+    /// List endpoints
+    Ls(DiscoFilter),
+    /// Print every change as it happens
+    Watch(DiscoFilter),
+    /// Print the endpoints that a name leads to
+    Resolve(Resolve),
+}
+
+/// Which endpoints.
+#[derive(Debug, Args)]
+pub struct DiscoFilter {
+    /// Environment; all without
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// Service; all without
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// How it is printed.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `scs disco resolve`
+#[derive(Debug, Args)]
+pub struct Resolve {
+    /// Which service.
+    #[command(flatten)]
+    pub target: Target,
+    /// Role that provides it; any without
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
+    /// Endpoint, e.g. http
+    #[arg(value_name = "ENDPOINT")]
+    pub endpoint: String,
+    /// How it is printed.
+    #[command(flatten)]
+    pub output: Output,
+}

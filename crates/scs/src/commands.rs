@@ -1,0 +1,225 @@
+//! The commands, one file each, and what they share.
+
+mod build;
+mod change;
+mod compile;
+mod completion;
+mod config;
+mod dev;
+mod disco;
+mod docs;
+mod doctor;
+mod down;
+mod exec;
+mod explain;
+mod history;
+mod init;
+mod logs;
+mod plan;
+mod prune;
+mod ps;
+mod roles;
+mod rollback;
+mod run;
+mod schema;
+mod secret;
+mod up;
+mod validate;
+mod version;
+mod volume;
+
+use crate::cli::Command;
+use crate::cli::look::DiscoVerb;
+use crate::cli::target::{RoleAddress, Target};
+use crate::cli::things::{SecretVerb, VolumeVerb};
+use crate::client::Client;
+use crate::dev::{Files, start};
+use crate::exit::{Exit, Failure};
+use crate::load;
+use crate::output::Printer;
+use crate::settings::{Settings, check_label};
+use scs_api::inspect::Version;
+use std::future::Future;
+
+/// How a command ends.
+type Outcome = Result<Exit, Failure>;
+
+/// Runs a command.
+///
+/// # Errors
+/// Why it did not do what it was asked.
+pub fn run(command: Command, settings: Settings) -> Outcome {
+    let context = Context { printer: Printer { screen: settings.screen }, settings };
+    match command {
+        Command::Init(args) => init::run(&context, &args),
+        Command::Validate(args) => validate::run(&context, &args),
+        Command::Config(args) => config::run(&context, &args),
+        Command::Compile(args) => compile::run(&context, &args),
+        Command::Schema(args) => schema::run(&context, &args),
+        Command::Completion(args) => completion::run(&context, &args),
+        Command::Docs(args) => docs::run(&context, &args),
+        Command::Dev(args) => dev::run(&context, &args),
+        Command::Run(args) => run::run(&context, args),
+        other => wait(remote(&context, other)),
+    }
+}
+
+async fn remote(context: &Context, command: Command) -> Outcome {
+    match command {
+        Command::Plan(args) => plan::run(context, &args).await,
+        Command::Up(args) => up::run(context, &args).await,
+        Command::Down(args) => down::run(context, &args).await,
+        Command::Restart(args) => roles::run(context, &args, "restart").await,
+        Command::Stop(args) => roles::run(context, &args, "stop").await,
+        Command::Start(args) => roles::run(context, &args, "start").await,
+        Command::Build(args) => build::run(context, &args).await,
+        Command::History(args) => history::run(context, &args).await,
+        Command::Rollback(args) => rollback::run(context, &args).await,
+        Command::Ps(args) => ps::run(context, &args).await,
+        Command::Logs(args) => logs::run(context, args).await,
+        Command::Exec(args) => exec::run(context, args).await,
+        Command::Explain(args) => explain::run(context, &args).await,
+        Command::Disco(args) => match args.verb {
+            DiscoVerb::Ls(args) => disco::list(context, &args).await,
+            DiscoVerb::Watch(args) => disco::watch(context, &args).await,
+            DiscoVerb::Resolve(args) => disco::resolve(context, &args).await,
+        },
+        Command::Secret(args) => match args.verb {
+            SecretVerb::Ls(args) => secret::list(context, &args).await,
+            SecretVerb::Set(args) => secret::set(context, &args).await,
+            SecretVerb::Rotate(args) => secret::rotate(context, &args).await,
+        },
+        Command::Volume(args) => match args.verb {
+            VolumeVerb::Ls(args) => volume::list(context, &args).await,
+            VolumeVerb::Rm(args) => volume::remove(context, &args).await,
+            VolumeVerb::Export(args) => volume::export(context, &args).await,
+            VolumeVerb::Import(args) => volume::import(context, &args).await,
+        },
+        Command::Prune(args) => prune::run(context, &args).await,
+        Command::Doctor(args) => doctor::run(context, &args).await,
+        Command::Version(args) => version::run(context, &args).await,
+        local => unreachable!("{local:?} is done without a runtime"),
+    }
+}
+
+/// Runs a future to its end on this thread. Threads that still read standard input are left behind.
+fn wait<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| no_runtime(&error))?;
+    let outcome = runtime.block_on(future);
+    runtime.shutdown_background();
+    outcome
+}
+
+fn no_runtime(error: &std::io::Error) -> Failure {
+    Failure::failed("cannot start").because(error).hint("the machine may be out of file descriptors or threads")
+}
+
+/// What every command is given.
+#[derive(Debug)]
+pub struct Context {
+    /// What arguments, environment and defaults come to.
+    pub settings: Settings,
+    /// The way to the screen.
+    pub printer: Printer,
+}
+
+impl Context {
+    /// The files of this user's `scs dev`.
+    fn files(&self) -> Files {
+        Files::new(&self.settings.state)
+    }
+
+    /// The server, started where it does not run.
+    async fn server(&self) -> Result<(Client, Version), Failure> {
+        start::find_or_start(&self.files(), &self.printer).await
+    }
+
+    /// The server, not started while containers may run that nobody looks after: starting it would change what runs.
+    async fn running_server(&self) -> Result<Client, Failure> {
+        let files = self.files();
+        let found = match files.left() {
+            crate::dev::Left::Running => start::find(&files, &self.printer).await,
+            _ => start::find_or_start(&files, &self.printer).await,
+        };
+        found.map(|(client, _)| client)
+    }
+
+    /// The environment a command works in.
+    pub fn environment(&self, given: Option<&String>) -> Result<String, Failure> {
+        if let Some(environment) = given {
+            check_label("environment", environment)?;
+        }
+        Ok(given.unwrap_or(&self.settings.environment).clone())
+    }
+
+    /// Environment and service a command works on.
+    fn service(&self, target: &Target) -> Result<(String, String), Failure> {
+        let (environment, service) = self.maybe_service(target)?;
+        let service = service.ok_or_else(|| {
+            Failure::usage("which service? there is no deployment.yaml in this directory")
+                .hint("go to the directory of a deployment, or name it with `-f FILE` or `--service NAME`")
+        })?;
+        Ok((environment, service))
+    }
+
+    /// The same, without a service where neither a manifest nor a name is at hand.
+    fn maybe_service(&self, target: &Target) -> Result<(String, Option<String>), Failure> {
+        let environment = self.environment(target.env.as_ref())?;
+        let service = match &target.service {
+            Some(service) => Some(service.clone()),
+            None => load::service_name(&target.file, &environment)?,
+        };
+        if let Some(service) = &service {
+            check_label("service", service)?;
+        }
+        Ok((environment, service))
+    }
+
+    /// Environment and service of a role as it was typed.
+    fn role(&self, target: &Target, role: &RoleAddress) -> Result<(String, String), Failure> {
+        check_label("role", &role.role)?;
+        let mut target = target.clone();
+        if let Some(service) = &role.service {
+            target.service = Some(service.clone());
+        }
+        self.service(&target)
+    }
+
+    /// Environment and service of several roles, which have to be of one service.
+    fn roles(&self, target: &Target, roles: &[RoleAddress]) -> Result<(String, String), Failure> {
+        let Some(first) = roles.first() else { return self.service(target) };
+        let found = self.role(target, first)?;
+        for role in roles {
+            if self.role(target, role)? != found {
+                return Err(
+                    Failure::usage("these roles are not of one service").hint("run the command once for each service")
+                );
+            }
+        }
+        Ok(found)
+    }
+
+    /// Asks before something that cannot be undone; without a terminal it has to be said beforehand.
+    fn sure(&self, yes: bool, question: &str) -> Result<(), Failure> {
+        if yes || self.settings.yes {
+            return Ok(());
+        }
+        if !self.settings.screen.interactive {
+            return Err(Failure::usage("this cannot be undone, and there is no terminal to ask on").hint("say `--yes`"));
+        }
+        if self.printer.confirm(question) {
+            return Ok(());
+        }
+        Err(Failure::failed("not confirmed: nothing was changed").hint("answer `y`, or say `--yes`"))
+    }
+}
+
+/// Who asks, for the history.
+fn who() -> String {
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{user}@{}", host.trim())
+}

@@ -1,0 +1,66 @@
+//! `scs explain`: why a requirement has the endpoints it has.
+
+use super::{Context, Outcome};
+use crate::cli::look::Explain;
+use crate::cli::target::Format;
+use crate::exit::Exit;
+use crate::output::{BAD, BOLD, DIM, GOOD, text};
+use crate::paths;
+use scs_api::inspect::Explanation;
+use std::time::{Duration, SystemTime};
+
+/// Runs it.
+pub async fn run(context: &Context, args: &Explain) -> Outcome {
+    let asked = &args.requirement;
+    let (environment, service) = context.role(&args.target, &asked.role)?;
+    let client = context.running_server().await?;
+    let rest = format!("roles/{}/requirements/{}", paths::escape(&asked.role.role), paths::escape(&asked.requirement));
+    let explanation: Explanation = client.get(&paths::service(&environment, &service, &rest)).await?;
+    if args.output.output == Format::Json {
+        context.printer.json(&explanation)?;
+        return Ok(Exit::DONE);
+    }
+    for line in render(context, &explanation) {
+        context.printer.line(line)?;
+    }
+    Ok(Exit::DONE)
+}
+
+fn render(context: &Context, explanation: &Explanation) -> Vec<String> {
+    let printer = &context.printer;
+    let told = if explanation.told.is_empty() { "nothing".to_owned() } else { explanation.told.join(", ") };
+    let pushed = explanation.pushed.map_or_else(
+        || "never".to_owned(),
+        |at| format!("{} ({} ago)", text::time(at), text::age(at, SystemTime::now())),
+    );
+    let mut lines = vec![
+        printer.out(BOLD, &explanation.requirement),
+        format!("  asks for     {}", explanation.query),
+        format!("  was told     {told}"),
+        format!("  last change  {pushed}"),
+        format!("  applied      {}", explanation.applied),
+    ];
+    if let Some(update) = &explanation.live_update {
+        let outcome = match (update.running, update.exit_code) {
+            (true, _) => "running".to_owned(),
+            (false, Some(code)) => format!("exit {code} after {}", text::took(Duration::from_millis(update.took_ms))),
+            (false, None) => "did not run to its end".to_owned(),
+        };
+        let failures =
+            if update.failures > 0 { format!(", {} failed tries in a row", update.failures) } else { String::new() };
+        lines.push(format!("  live update  {outcome} at {}{failures}", text::time(update.at)));
+        lines.extend(update.output.iter().map(|line| format!("    {} {line}", printer.out(DIM, "│"))));
+    }
+    lines.push(if explanation.candidates.is_empty() {
+        "  candidates   none: nobody provides such an endpoint".to_owned()
+    } else {
+        "  candidates".to_owned()
+    });
+    let width = explanation.candidates.iter().map(|candidate| candidate.name.len()).max().unwrap_or(0);
+    for candidate in &explanation.candidates {
+        let mark = if candidate.chosen { printer.out(GOOD, "✔") } else { printer.out(BAD, "–") };
+        let (name, address, reason) = (&candidate.name, &candidate.address, &candidate.reason);
+        lines.push(format!("    {mark} {name:<width$}  {address}  {reason}"));
+    }
+    lines
+}

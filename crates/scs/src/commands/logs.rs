@@ -1,0 +1,130 @@
+//! `scs logs`: what containers write, each line with its role and type.
+
+use super::{Context, Outcome};
+use crate::cli::look::Logs;
+use crate::cli::target::{Format, Target};
+use crate::client::Client;
+use crate::exit::{Exit, Failure};
+use crate::output::{DIM, text};
+use crate::paths;
+use anstyle::AnsiColor;
+use futures_util::StreamExt as _;
+use hyper::Method;
+use scs_api::log::{LogLine, LogQuery};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Colors of roles, in turn; red is kept for what is wrong.
+const COLORS: [AnsiColor; 5] =
+    [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue];
+
+/// How lines are shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct View {
+    /// Width of the column of names.
+    pub width: usize,
+    /// Times are shown.
+    pub timestamps: bool,
+    /// Names are not shown.
+    pub bare: bool,
+    /// As JSON, an object a line.
+    pub json: bool,
+}
+
+/// Runs it.
+pub async fn run(context: &Context, args: Logs) -> Outcome {
+    let target: Target = args.target.into();
+    let (environment, service) = if args.roles.is_empty() {
+        context.maybe_service(&target)?
+    } else {
+        let (environment, service) = context.roles(&target, &args.roles)?;
+        (environment, Some(service))
+    };
+    let now = SystemTime::now();
+    let moment = |given: &Option<String>| -> Result<Option<u64>, Failure> {
+        let parsed = given.as_ref().map(|typed| text::moment(typed, now)).transpose().map_err(Failure::usage)?;
+        Ok(parsed
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+            .and_then(|since| u64::try_from(since.as_millis()).ok()))
+    };
+    let roles: Vec<&str> = args.roles.iter().map(|role| role.role.as_str()).collect();
+    let query = LogQuery {
+        environment,
+        service,
+        roles: roles.join(","),
+        follow: args.follow,
+        tail: args.tail,
+        since: moment(&args.since)?,
+        until: moment(&args.until)?,
+    };
+    let view = View {
+        width: roles.iter().map(|role| role.len()).max().unwrap_or(0),
+        timestamps: args.timestamps,
+        bare: args.no_prefix,
+        json: args.output.output == Format::Json,
+    };
+    let client = context.running_server().await?;
+    tokio::select! {
+        shown = show(context, &client, &query, view) => shown.map(|()| Exit::DONE),
+        () = super::change::interrupt() => Err(Failure::Interrupted),
+    }
+}
+
+/// Shows lines until there are no more.
+///
+/// # Errors
+/// Where the server breaks off, or nobody reads.
+pub async fn show(context: &Context, client: &Client, query: &LogQuery, mut view: View) -> Result<(), Failure> {
+    let number = |value: Option<u64>| value.map(|value| value.to_string());
+    let path = paths::query(
+        "/v1/logs",
+        &[
+            ("environment", Some(query.environment.clone())),
+            ("service", query.service.clone()),
+            ("roles", (!query.roles.is_empty()).then(|| query.roles.clone())),
+            ("follow", query.follow.then(|| "true".to_owned())),
+            ("tail", number(query.tail)),
+            ("since", number(query.since)),
+            ("until", number(query.until)),
+        ],
+    );
+    let mut lines = client.stream::<LogLine>(Method::GET, &path, None::<&()>).await?;
+    let mut seen: Vec<String> = Vec::new();
+    while let Some(line) = lines.next().await {
+        let line = line?;
+        if view.json {
+            context.printer.json_line(&line)?;
+            continue;
+        }
+        let name = name(&line);
+        let turn = seen.iter().position(|role| *role == line.slot.role).unwrap_or_else(|| {
+            seen.push(line.slot.role.clone());
+            seen.len() - 1
+        });
+        view.width = view.width.max(name.len());
+        let style = COLORS[turn % COLORS.len()].on_default();
+        context
+            .printer
+            .line(format(&line, &name, view, |dim, text| context.printer.out(if dim { DIM } else { style }, text)))?;
+    }
+    Ok(())
+}
+
+/// Role and type; what a container prints itself has none.
+fn name(line: &LogLine) -> String {
+    let label = paths::label(&line.slot);
+    if line.source == "stdout" { label } else { format!("{label} {}", line.source) }
+}
+
+fn format(line: &LogLine, name: &str, view: View, paint: impl Fn(bool, &str) -> String) -> String {
+    let mut out = String::new();
+    if !view.bare {
+        out.push_str(&paint(false, &format!("{name:<width$} |", width = view.width)));
+        out.push(' ');
+    }
+    if view.timestamps {
+        out.push_str(&paint(true, &line.time.map_or_else(|| "–".to_owned(), text::precise_time)));
+        out.push(' ');
+    }
+    out.push_str(&line.line);
+    out
+}

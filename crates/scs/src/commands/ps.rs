@@ -1,0 +1,145 @@
+//! `scs ps`: one line a slot.
+
+use super::{Context, Outcome};
+use crate::cli::look::Ps;
+use crate::cli::target::Format;
+use crate::dev::{Left, start};
+use crate::exit::Exit;
+use crate::output::{BAD, DIM, GOOD, ODD, table, text};
+use crate::paths;
+use anstyle::Style;
+use scs_api::agent::{Phase, SlotReport};
+use scs_api::inspect::Instance;
+use std::time::SystemTime;
+
+/// Narrowest message column: below it the line wraps rather than say nothing.
+const MESSAGE: usize = 24;
+/// Width where standard output is no terminal.
+const WIDTH: usize = 100;
+
+/// Runs it.
+pub async fn run(context: &Context, args: &Ps) -> Outcome {
+    let (environment, service) = if args.all {
+        (None, None)
+    } else {
+        let (environment, service) = context.maybe_service(&args.target)?;
+        (Some(environment), service)
+    };
+    let files = context.files();
+    let client = match (start::find(&files, &context.printer).await, files.left()) {
+        (Ok((client, _)), _) => Some(client),
+        (Err(_), Left::Nothing | Left::Idle) => None,
+        (Err(failure), Left::Running) => return Err(failure),
+    };
+    let path = paths::query("/v1/instances", &[("environment", environment), ("service", service)]);
+    let instances: Vec<Instance> = match client {
+        Some(client) => client.get(&path).await?,
+        None => Vec::new(),
+    };
+    if args.output.output == Format::Json {
+        context.printer.json(&instances)?;
+        return Ok(Exit::DONE);
+    }
+    if instances.is_empty() {
+        context.printer.note("nothing runs here; `scs up` brings a service up, `scs ps --all` lists every one");
+        return Ok(Exit::DONE);
+    }
+    let width = rustix::termios::tcgetwinsize(std::io::stdout())
+        .map(|size| usize::from(size.ws_col))
+        .ok()
+        .filter(|width| *width > 0)
+        .unwrap_or(WIDTH);
+    let reports: Vec<&SlotReport> = instances.iter().map(|instance| &instance.report).collect();
+    for line in render(&reports, SystemTime::now(), width, |style, text| context.printer.out(style, text)) {
+        context.printer.line(line)?;
+    }
+    Ok(Exit::DONE)
+}
+
+/// The lines of the table, not wider than `width` where that can be.
+fn render(
+    reports: &[&SlotReport],
+    now: SystemTime,
+    width: usize,
+    paint: impl Fn(Style, &str) -> String,
+) -> Vec<String> {
+    let service = |report: &SlotReport| format!("{}/{}", report.slot.environment, report.slot.service);
+    let several = reports.windows(2).any(|pair| service(pair[0]) != service(pair[1]));
+    let mut rows = table::new(&["ROLE", "STATE", "ADDRESS", "IMAGE", "RESTARTS", "MESSAGE"]);
+    for report in reports {
+        let label = paths::label(&report.slot);
+        let role = if several { format!("{}/{label}", service(report)) } else { label };
+        rows.add_row([
+            role,
+            format!("{} {}", word(report.phase), text::age(report.since, now)),
+            addresses(report),
+            report.container.as_ref().map_or("–", |container| text::short(&container.image_digest)).to_owned(),
+            report.restarts.to_string(),
+            message(report),
+        ]);
+    }
+    let lines: Vec<String> = table::text(&rows).lines().map(str::to_owned).collect();
+    // The message is the last column: what is too long for the line is cut there, and only there.
+    let column = lines.first().and_then(|head| head.find("MESSAGE")).unwrap_or(0);
+    let mut out: Vec<String> = lines.into_iter().map(|line| text::cut(&line, width.max(column + MESSAGE))).collect();
+    for (line, report) in out.iter_mut().skip(1).zip(reports) {
+        let word = word(report.phase);
+        *line = line.replacen(&format!("  {word} "), &format!("  {} ", paint(color(report.phase), word)), 1);
+    }
+    if let Some(head) = out.first_mut() {
+        *head = paint(DIM, head);
+    }
+    out
+}
+
+fn addresses(report: &SlotReport) -> String {
+    let Some(container) = &report.container else { return "–".to_owned() };
+    let mut all: Vec<String> = container
+        .provides
+        .iter()
+        .map(|(name, provide)| format!("{name} {}", provide.local_address.as_ref().unwrap_or(&provide.address)))
+        .collect();
+    if all.len() > 2 {
+        let more = all.len() - 1;
+        all.truncate(1);
+        all.push(format!("and {more} more"));
+    }
+    if all.is_empty() { "–".to_owned() } else { all.join(", ") }
+}
+
+fn message(report: &SlotReport) -> String {
+    let failing = || {
+        let provides = &report.container.as_ref()?.provides;
+        provides.iter().find_map(|(name, provide)| provide.failure.as_ref().map(|failure| format!("{name}: {failure}")))
+    };
+    report.message.clone().or_else(failing).unwrap_or_default().replace('\n', " ")
+}
+
+/// A phase in a word.
+pub fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Image => "image",
+        Phase::Waiting => "waiting",
+        Phase::Provisioning => "provisioning",
+        Phase::Starting => "starting",
+        Phase::Running => "running",
+        Phase::Failing => "failing",
+        Phase::Backoff => "backoff",
+        Phase::Ended => "ended",
+        Phase::Failed => "failed",
+        Phase::Stopping => "stopping",
+        Phase::Stopped => "stopped",
+    }
+}
+
+fn color(phase: Phase) -> Style {
+    match phase {
+        Phase::Running => GOOD,
+        Phase::Failing | Phase::Failed | Phase::Backoff => BAD,
+        Phase::Image | Phase::Waiting | Phase::Provisioning | Phase::Starting | Phase::Stopping => ODD,
+        Phase::Ended | Phase::Stopped => DIM,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+use super::*;
+use scs_api::agent::{ContainerReport, ProvideReport};
+use scs_plan::slot::Slot;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+fn report(role: &str, phase: Phase, message: Option<&str>, since: SystemTime) -> SlotReport {
+    let provide = ProvideReport {
+        address: "172.18.0.1:32768".into(),
+        local_address: Some("127.0.0.1:32768".into()),
+        published: true,
+        failure: None,
+    };
+    SlotReport {
+        slot: Slot { environment: "dev".into(), service: "blog".into(), role: role.into(), index: 0 },
+        phase,
+        message: message.map(str::to_owned),
+        details: Vec::new(),
+        since,
+        container: (phase == Phase::Running).then(|| ContainerReport {
+            instance: "r1".into(),
+            id: "abc".into(),
+            name: "scs-dev-blog".into(),
+            spec_digest: "1".repeat(64),
+            image_digest: "2f".repeat(32),
+            image: "sha256:0".into(),
+            started: None,
+            exit_code: None,
+            provides: BTreeMap::from([("mysql".to_owned(), provide)]),
+        }),
+        applied: None,
+        restarts: 1,
+        live_updates: BTreeMap::new(),
+        volumes: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn a_slot_is_one_line_that_fits_a_hundred_columns() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(10_000);
+    let long =
+        "waiting for mysql (dev/blog/mysql-master/mysql), which has been gone for a very long time indeed by now";
+    let reports = [
+        report("mysql-master", Phase::Running, None, now - Duration::from_secs(300)),
+        report("wordpress", Phase::Waiting, Some(long), now - Duration::from_secs(4)),
+    ];
+    let lines = render(&reports.iter().collect::<Vec<_>>(), now, 100, |_, text| text.to_owned());
+    insta::assert_snapshot!(lines.join("\n"), @"");
+    assert!(lines.iter().all(|line| line.chars().count() <= 100));
+}

@@ -1,0 +1,94 @@
+//! Finds the running `scs dev`, or starts one that outlives the command which needed it.
+
+use super::{Files, log};
+use crate::client::Client;
+use crate::exit::{Exit, Failure};
+use crate::output::Printer;
+use scs_api::inspect::Version;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a start may take: opening the store and asking the engine take milliseconds, a loaded machine takes its time.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(15);
+
+/// The client of the running one, and what it says of itself.
+///
+/// # Errors
+/// With exit code 69 where none runs.
+pub async fn find(files: &Files, printer: &Printer) -> Result<(Client, Version), Failure> {
+    let client = Client::new(&files.socket());
+    let version: Version = client.get("/v1/version").await?;
+    if version.version != env!("CARGO_PKG_VERSION") {
+        printer.warn(format!(
+            "`scs dev` (process {}) is version {}, this is {}",
+            version.pid,
+            version.version,
+            env!("CARGO_PKG_VERSION"),
+        ));
+        printer.hint("`scs dev --stop` ends it and the next `scs up` starts this version; containers keep running");
+    }
+    Ok((client, version))
+}
+
+/// The same, starting one where none runs.
+///
+/// # Errors
+/// Where it does not start; its last words are shown.
+pub async fn find_or_start(files: &Files, printer: &Printer) -> Result<(Client, Version), Failure> {
+    match find(files, printer).await {
+        Err(failure) if failure.exit() == Exit::UNAVAILABLE => {}
+        found => return found,
+    }
+    let before = log::size(&files.log());
+    let mut child = spawn(files)?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut ended = None;
+    loop {
+        if let Ok(found) = find(files, printer).await {
+            return Ok(found);
+        }
+        if ended.is_none() {
+            ended = child.try_wait().ok().flatten();
+        }
+        match ended {
+            // Another command was faster; its `scs dev` is about to answer.
+            Some(status) if status.code() != Some(i32::from(Exit::LOCKED.0)) => {
+                return Err(silent(files, before, &format!("`scs dev` ended at its start, with {status}")));
+            }
+            _ if Instant::now() > deadline => {
+                let message = format!("`scs dev` does not answer {} s after its start", PATIENCE.as_secs());
+                return Err(silent(files, before, &message));
+            }
+            _ => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+fn silent(files: &Files, before: u64, message: &str) -> Failure {
+    Failure::unavailable(message)
+        .output(log::tail(&files.log(), before, 10))
+        .hint(format!("its log is {}; `scs dev` runs it in the foreground", files.log().display()))
+}
+
+fn spawn(files: &Files) -> Result<Child, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::failed(format!("cannot start `scs dev` in {}", files.state.display()))
+            .because(&error)
+            .hint("see who owns the directory, or set SCS_STATE_DIR to one of yours")
+    };
+    super::prepare(&files.state).map_err(failed)?;
+    let log = log::open(&files.log()).map_err(failed)?;
+    let program = std::env::current_exe().map_err(failed)?;
+    Command::new(program)
+        .args(["dev", "--until-idle"])
+        .env(crate::env::STATE_DIR, &files.state)
+        // Any directory of the user's would be kept from being unmounted.
+        .current_dir(&files.state)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().map_err(failed)?)
+        .stderr(log)
+        .spawn()
+        .map_err(failed)
+}

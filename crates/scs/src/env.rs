@@ -1,0 +1,41 @@
+//! Names of the environment variables that are read, in one place; `scs docs commands` lists them.
+
+/// Directory of state, logs and volumes.
+pub const STATE_DIR: &str = "SCS_STATE_DIR";
+/// Environment, where `--env` is not given.
+pub const ENVIRONMENT: &str = "SCS_ENV";
+/// Answers every question with yes, like `-y`.
+pub const YES: &str = "SCS_YES";
+/// Discovery server of `scs run`, where `--disco` is not given.
+pub const DISCO: &str = "SCS_DISCO";
+/// Directories of finished images, separated by colons.
+pub const CACHE: &str = "SCS_CACHE";
+/// What `scs dev` and `scs run` log.
+pub const LOG: &str = "SCS_LOG";
+/// Switches colors off.
+pub const NO_COLOR: &str = "NO_COLOR";
+/// Where the container engine listens.
+pub const DOCKER_HOST: &str = "DOCKER_HOST";
+/// Base of a user's state directories.
+pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+/// Base of a user's configuration.
+pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+/// A user's home.
+pub const HOME: &str = "HOME";
+/// Where systemd wants to be told that a service is ready.
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+
+/// Each with what it means and its default, in the order of the page.
+pub const TABLE: &[(&str, &str)] = &[
+    (STATE_DIR, "Directory of state, logs and volumes. Default: `/var/lib/scs` for root, else `$XDG_STATE_HOME/scs`"),
+    (ENVIRONMENT, "Environment, where `--env` is not given. Default: `dev`"),
+    (YES, "Answers every question with yes, like `-y`, unless empty or `0`"),
+    (
+        CACHE,
+        "Directories in which finished images are looked for and left, separated by colons. Read by `scs dev` and `scs run`",
+    ),
+    (DISCO, "Discovery server of `scs run`, where `--disco` is not given. Default: the one of `scs dev`"),
+    (LOG, "What `scs dev` and `scs run` log, e.g. `debug` or `scs_agent=trace`. Default: `info`"),
+    (DOCKER_HOST, "Where the container engine listens. Default: `unix:///var/run/docker.sock`"),
+    (NO_COLOR, "Switches colors off, unless empty"),
+];

@@ -1,0 +1,52 @@
+//! Progress without a terminal: one timestamped line an event, no escape codes.
+
+use super::{label, took};
+use crate::output::{Printer, say, text};
+use scs_api::deploy::Event;
+use std::time::SystemTime;
+
+/// Writes events line by line.
+#[derive(Debug)]
+pub struct Plain {
+    printer: Printer,
+}
+
+impl Plain {
+    pub(super) fn new(printer: Printer) -> Self {
+        Self { printer }
+    }
+
+    pub(super) fn event(&self, event: &Event, now: SystemTime) {
+        if let Event::Warning { message } = event {
+            return self.printer.warn(message);
+        }
+        if let Some(line) = line(event) {
+            say(&format!("{} {line}", text::time(now)));
+        }
+    }
+}
+
+/// An event in one line; `None` for those that others tell.
+pub(super) fn line(event: &Event) -> Option<String> {
+    match event {
+        Event::Step { slot, doing } => Some(format!("{}: {doing}", label(slot))),
+        Event::SlotDone { slot, now, took_ms } => Some(format!("{}: {now} after {}", label(slot), took(*took_ms))),
+        Event::Output { slot, line } => Some(format!("{} | {line}", label(slot))),
+        Event::Warning { .. } | Event::Done { .. } | Event::Failed { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scs_plan::slot::Slot;
+
+    #[test]
+    fn an_event_is_one_line_without_escape_codes() {
+        let slot = Slot { environment: "dev".into(), service: "blog".into(), role: "mysql".into(), index: 1 };
+        let step = Event::Step { slot: slot.clone(), doing: "waiting for mysql".into() };
+        assert_eq!(line(&step).as_deref(), Some("mysql/1: waiting for mysql"));
+        let done = Event::SlotDone { slot, now: "running".into(), took_ms: 940 };
+        assert_eq!(line(&done).as_deref(), Some("mysql/1: running after 0.9s"));
+    }
+}

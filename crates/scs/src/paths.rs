@@ -1,0 +1,65 @@
+//! Paths of the API with their parts escaped.
+
+use scs_plan::slot::Slot;
+use std::fmt::Write as _;
+
+/// A path below a service: `/v1/services/ENV/SERVICE/rest`.
+#[must_use]
+pub fn service(environment: &str, service: &str, rest: &str) -> String {
+    format!("/v1/services/{}/{}/{rest}", escape(environment), escape(service))
+}
+
+/// What a role is asked to do.
+#[must_use]
+pub fn role(environment: &str, service_name: &str, role: &str, verb: &str) -> String {
+    service(environment, service_name, &format!("roles/{}/{verb}", escape(role)))
+}
+
+/// A path with a query; pairs without a value are left out.
+#[must_use]
+pub fn query(path: &str, pairs: &[(&str, Option<String>)]) -> String {
+    let mut text = path.to_owned();
+    let mut separator = '?';
+    for (name, value) in pairs {
+        if let Some(value) = value {
+            let _ = write!(text, "{separator}{name}={}", escape(value));
+            separator = '&';
+        }
+    }
+    text
+}
+
+/// Percent-encodes all but the unreserved characters.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}
+
+/// A slot's name within its service.
+#[must_use]
+pub fn label(slot: &Slot) -> String {
+    match slot.index {
+        0 => slot.role.clone(),
+        index => format!("{}/{index}", slot.role),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_typed_stays_one_part_of_the_path() {
+        assert_eq!(service("dev", "../x?y", "plan"), "/v1/services/dev/..%2Fx%3Fy/plan");
+        let pairs = [("a", Some("1 &2".to_owned())), ("b", None), ("c", Some("ü".to_owned()))];
+        assert_eq!(query("/v1/logs", &pairs), "/v1/logs?a=1%20%262&c=%C3%BC");
+    }
+}
