@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The program, a static executable for Linux on the processor this was built for.
 pub const BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/scs-helper"));
@@ -45,8 +46,10 @@ pub fn install(directory: &Path) -> io::Result<PathBuf> {
     if there && fs::metadata(&path)?.permissions().mode() & 0o777 == 0o755 {
         return Ok(path);
     }
-    // The number keeps two processes that install at once apart; both write the same.
-    let new = directory.join(format!(".{NAME}.{}", std::process::id()));
+    // The numbers keep those that install at once apart; all write the same.
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let new = directory.join(format!(".{NAME}.{}.{number}", std::process::id()));
     let written = write(&new).and_then(|()| fs::rename(&new, &path));
     if written.is_err() {
         let _ = fs::remove_file(&new);

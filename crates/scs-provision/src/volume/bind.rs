@@ -1,0 +1,127 @@
+//! `bind`: a directory or file of the user's, as it is.
+
+use super::marker::{self, Marker};
+use super::{blocking, failed, option_error};
+use crate::Host;
+use crate::options::{Reader, Wrong};
+use async_trait::async_trait;
+use scs_ports::engine::MountSource;
+use scs_ports::volume::{Ensured, Error, VolumeId, VolumeProvisioner, VolumeRequest};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use tokio::sync::Mutex;
+
+const METHOD: &str = "bind";
+
+/// Volumes that belong to the user. Only the highest epoch is remembered of them, in the installation's state.
+#[derive(Debug)]
+pub struct Bind {
+    state: PathBuf,
+    turn: Mutex<()>,
+}
+
+impl Bind {
+    /// Volumes of this host.
+    #[must_use]
+    pub fn new(host: &Host) -> Self {
+        Bind { state: host.state.clone(), turn: Mutex::new(()) }
+    }
+}
+
+#[async_trait]
+impl VolumeProvisioner for Bind {
+    async fn ensure(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
+        let (place, create) = options(request).map_err(|wrong| option_error(&request.id, wrong))?;
+        let directory = marker::directory(&self.state, &request.id)?;
+        let request = request.clone();
+        let _turn = self.turn.lock().await;
+        blocking(&request.id.clone(), move || ensure(&directory, place, create, &request)).await
+    }
+
+    async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {
+        let (directory, id) = (marker::directory(&self.state, id)?, id.clone());
+        blocking(&id.clone(), move || {
+            let Some(marker) = Marker::read(&directory, METHOD, &id)? else { return Ok(None) };
+            let place = PathBuf::from(marker.place.unwrap_or_default());
+            Ok(place.exists().then(|| Ensured { source: MountSource::Host(place), fresh: false, epoch: marker.epoch }))
+        })
+        .await
+    }
+
+    async fn release(&self, _id: &VolumeId) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn destroy(&self, id: &VolumeId) -> Result<(), Error> {
+        let message = "it is a directory of yours, which scs does not delete".to_owned();
+        Err(Error::Unsupported { id: id.clone(), message })
+    }
+}
+
+/// The user's directory, and whether it may be made.
+fn options(request: &VolumeRequest) -> Result<(PathBuf, bool), Wrong> {
+    let mut reader = Reader::new(&request.options);
+    let from = reader.text("from")?.ok_or_else(|| Wrong::new("from", "is missing: the directory to mount"))?;
+    let create = reader.truth("create")?;
+    reader.finish()?;
+    let place = normal(&request.origin.join(from));
+    if !place.is_absolute() {
+        let message = format!("`{from}` is relative, and what it is relative to is not known");
+        return Err(Wrong::new("from", message));
+    }
+    Ok((place, create))
+}
+
+/// Without `.` and `..`, as the engine wants it. `..` is the user's own choice here: it is their directory.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(normal.pop()),
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+fn ensure(directory: &Path, place: PathBuf, create: bool, request: &VolumeRequest) -> Result<Ensured, Error> {
+    let id = &request.id;
+    let shown = place.display().to_string();
+    let found = Marker::read(directory, METHOD, id)?;
+    let there = place.exists();
+    if !there {
+        if request.known || found.is_some() {
+            return Err(Error::Missing { id: id.clone(), place: shown });
+        }
+        if !create {
+            let message = format!("{shown} is not there; make it, or say `create: true`");
+            return Err(Error::Option { id: id.clone(), option: "from".to_owned(), message });
+        }
+        fs::create_dir_all(&place).map_err(|error| failed(id, format!("make {shown}"), error))?;
+    }
+    let epoch = if let Some(mut found) = found {
+        found.admit(request, directory, &shown)?;
+        if found.place.as_deref() != Some(&*shown) {
+            found.place = Some(shown);
+            found.write(directory)?;
+        }
+        found.epoch
+    } else {
+        marker::make(id, directory)?;
+        Marker { place: Some(shown), borrowed: true, ..Marker::new(METHOD, request) }.write(directory)?;
+        request.epoch
+    };
+    Ok(Ensured { source: MountSource::Host(place), fresh: !there, epoch })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_written_without_dots() {
+        assert_eq!(normal(Path::new("/home/me/blog/./src/../data")), Path::new("/home/me/blog/data"));
+        assert_eq!(normal(Path::new("/../..")), Path::new("/"));
+    }
+}

@@ -1,0 +1,158 @@
+//! `sub`: a directory inside another volume.
+
+use super::marker::{self, Marker};
+use super::{blocking, failed, option_error};
+use crate::options::{Reader, Wrong};
+use crate::{Host, cleanup};
+use async_trait::async_trait;
+use scs_ports::engine::{Engine, MountSource};
+use scs_ports::volume::{Ensured, Error, VolumeId, VolumeProvisioner, VolumeRequest};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+const METHOD: &str = "sub";
+
+/// Volumes that are directories inside other volumes.
+#[derive(Debug)]
+pub struct Sub {
+    engine: Arc<dyn Engine>,
+    state: PathBuf,
+    turn: Mutex<()>,
+}
+
+impl Sub {
+    /// Volumes of this host.
+    #[must_use]
+    pub fn new(host: &Host) -> Self {
+        Sub { engine: host.engine.clone(), state: host.state.clone(), turn: Mutex::new(()) }
+    }
+
+    async fn marker(&self, id: &VolumeId) -> Result<Option<Marker>, Error> {
+        let (directory, id) = (marker::directory(&self.state, id)?, id.clone());
+        blocking(&id.clone(), move || Marker::read(&directory, METHOD, &id)).await
+    }
+}
+
+#[async_trait]
+impl VolumeProvisioner for Sub {
+    async fn ensure(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
+        let id = &request.id;
+        let path = options(request).map_err(|wrong| option_error(id, wrong))?;
+        let parent = match &request.parent {
+            Some(MountSource::Host(parent)) => parent.clone(),
+            Some(MountSource::Named(name)) => {
+                let message = format!(
+                    "it cannot lie inside the engine's volume `{name}`, whose files only the engine reaches; a parent of \
+                     method `local` or `bind` can hold it"
+                );
+                return Err(Error::Unsupported { id: id.clone(), message });
+            }
+            None => {
+                let message = "its parent volume is not there".to_owned();
+                return Err(Error::Unsupported { id: id.clone(), message });
+            }
+        };
+        let directory = marker::directory(&self.state, id)?;
+        let request = request.clone();
+        let _turn = self.turn.lock().await;
+        blocking(&request.id.clone(), move || ensure(&directory, &parent, &path, &request)).await
+    }
+
+    async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {
+        let Some(marker) = self.marker(id).await? else { return Ok(None) };
+        let place = PathBuf::from(marker.place.unwrap_or_default());
+        let there = tokio::fs::metadata(&place).await.is_ok_and(|it| it.is_dir());
+        Ok(there.then(|| Ensured { source: MountSource::Host(place), fresh: false, epoch: marker.epoch }))
+    }
+
+    async fn release(&self, _id: &VolumeId) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn destroy(&self, id: &VolumeId) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
+        let Some(marker) = self.marker(id).await? else { return Ok(()) };
+        if let Some(place) = marker.place.as_deref().filter(|_| !marker.borrowed) {
+            let removed = cleanup::remove_tree(&*self.engine, Path::new(place)).await;
+            removed.map_err(|error| failed(id, format!("delete {place}"), cleanup::cause(error)))?;
+        }
+        let (state, id) = (self.state.clone(), id.clone());
+        let directory = marker::directory(&state, &id)?;
+        blocking(&id.clone(), move || {
+            Marker::remove(&directory, METHOD, &id)?;
+            marker::prune(&state, &directory);
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The path inside the parent.
+fn options(request: &VolumeRequest) -> Result<PathBuf, Wrong> {
+    let mut reader = Reader::new(&request.options);
+    // Which volume the parent is was found out by whoever asks.
+    reader.text("of")?;
+    let path = reader.text("path")?.unwrap_or(&request.id.name);
+    reader.finish()?;
+    let path = Path::new(path.trim_start_matches("./"));
+    let inside = path.components().all(|it| matches!(it, Component::Normal(_))) && path.components().count() > 0;
+    if !inside {
+        return Err(Wrong::new("path", format!("`{}` must be a path inside the parent, without `..`", path.display())));
+    }
+    Ok(path.to_owned())
+}
+
+fn ensure(directory: &Path, parent: &Path, path: &Path, request: &VolumeRequest) -> Result<Ensured, Error> {
+    let id = &request.id;
+    let place = parent.join(path);
+    let shown = place.display().to_string();
+    let missing = || Error::Missing { id: id.clone(), place: shown.clone() };
+    if !parent.is_dir() {
+        return Err(Error::Missing { id: id.clone(), place: parent.display().to_string() });
+    }
+    let there = walk(id, parent, path)?;
+    let found = Marker::read(directory, METHOD, id)?;
+    if let Some(mut found) = found {
+        if !there {
+            return Err(missing());
+        }
+        found.admit(request, directory, &shown)?;
+        if found.place.as_deref() != Some(&*shown) {
+            found.place = Some(shown);
+            found.write(directory)?;
+        }
+        return Ok(Ensured { source: MountSource::Host(place), fresh: false, epoch: found.epoch });
+    }
+    if !there && request.known {
+        return Err(missing());
+    }
+    // A directory with something in it (the parent came with it) is not ours to delete; an empty one may be what an
+    // interrupted call left.
+    let borrowed = there && fs::read_dir(&place).is_ok_and(|mut it| it.next().is_some());
+    fs::create_dir_all(&place).map_err(|error| failed(id, format!("make {shown}"), error))?;
+    marker::make(id, directory)?;
+    let marker = Marker { place: Some(shown), borrowed, ..Marker::new(METHOD, request) };
+    marker.write(directory)?;
+    Ok(Ensured { source: MountSource::Host(place), fresh: !there, epoch: request.epoch })
+}
+
+/// Whether the directory is there. A link on the way is refused: containers write there, and could point it anywhere.
+fn walk(id: &VolumeId, parent: &Path, path: &Path) -> Result<bool, Error> {
+    let mut place = parent.to_owned();
+    for part in path.components() {
+        place.push(part);
+        match fs::symlink_metadata(&place) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => {
+                let message = format!("{} is not a directory; a link is not followed", place.display());
+                return Err(Error::Option { id: id.clone(), option: "path".to_owned(), message });
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(failed(id, format!("look at {}", place.display()), error)),
+        }
+    }
+    Ok(true)
+}
