@@ -41,11 +41,13 @@ pub(crate) fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
         tail.open(lines);
         tail.read(&mut out)?;
     }
-    while follow {
-        out.flush()?;
-        thread::sleep(LOOK);
-        for tail in &mut tails {
-            tail.catch_up(&mut out)?;
+    if follow {
+        loop {
+            out.flush()?;
+            thread::sleep(LOOK);
+            for tail in &mut tails {
+                tail.catch_up(&mut out)?;
+            }
         }
     }
     for tail in &mut tails {

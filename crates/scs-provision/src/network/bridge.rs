@@ -32,7 +32,7 @@ impl NetworkProvisioner for Bridge {
         let ipv6 = reader.truth("ipv6").map_err(option_error)?;
         reader.finish().map_err(option_error)?;
         let gateways = gateways(&*self.engine, &self.name, ipv6).await?;
-        attach(&self.name, gateways, self.advertise, ipv6, &request.ports)
+        attach(&self.name, &gateways, self.advertise, ipv6, &request.ports)
     }
 
     async fn release(&self, _instance: &str) -> Result<(), Error> {
@@ -52,7 +52,7 @@ pub(super) async fn gateways(engine: &dyn Engine, name: &str, ipv6: bool) -> Res
 /// Pure: what is bound and announced.
 fn attach(
     bridge: &str,
-    gateways: Gateways,
+    gateways: &Gateways,
     advertise: Option<IpAddr>,
     ipv6: bool,
     ports: &[ProvidedPort],
@@ -117,7 +117,7 @@ mod tests {
             publish_port: Some(8080),
             publish_address: publish.map(address),
         };
-        let made = attach("scs", gateways, advertise.map(address), ipv6, &[port]).unwrap();
+        let made = attach("scs", &gateways, advertise.map(address), ipv6, &[port]).unwrap();
         assert_eq!(made.ports.iter().map(|it| it.host_address.to_string()).collect::<Vec<_>>(), bound);
         assert!(made.ports.iter().all(|it| it.host_port == 8080 && it.container_port == 80));
         let all = [Some(made.announce), made.announce_v6].into_iter().flatten();

@@ -43,7 +43,11 @@ impl VolumeProvisioner for Bind {
         blocking(&id.clone(), move || {
             let Some(marker) = Marker::read(&directory, METHOD, &id)? else { return Ok(None) };
             let place = PathBuf::from(marker.place.unwrap_or_default());
-            Ok(place.exists().then(|| Ensured { source: MountSource::Host(place), fresh: false, epoch: marker.epoch }))
+            Ok(place.exists().then_some(Ensured {
+                source: MountSource::Host(place),
+                fresh: false,
+                epoch: marker.epoch,
+            }))
         })
         .await
     }

@@ -104,7 +104,7 @@ impl VolumeProvisioner for Named {
         let Some(marker) = self.marker(id).await? else { return Ok(None) };
         let name = marker.place.unwrap_or_default();
         let there = self.volume(id, &name).await?.is_some();
-        Ok(there.then(|| Ensured { source: MountSource::Named(name), fresh: false, epoch: marker.epoch }))
+        Ok(there.then_some(Ensured { source: MountSource::Named(name), fresh: false, epoch: marker.epoch }))
     }
 
     async fn release(&self, _id: &VolumeId) -> Result<(), Error> {

@@ -48,7 +48,7 @@ impl VolumeProvisioner for Local {
         blocking(&id.clone(), move || {
             let Some(marker) = Marker::read(&directory, METHOD, &id)? else { return Ok(None) };
             let data = directory.join(DATA);
-            Ok(data.is_dir().then(|| Ensured { source: MountSource::Host(data), fresh: false, epoch: marker.epoch }))
+            Ok(data.is_dir().then_some(Ensured { source: MountSource::Host(data), fresh: false, epoch: marker.epoch }))
         })
         .await
     }

@@ -15,7 +15,7 @@ const VERSION: u32 = 1;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Marker {
-    version: u32,
+    pub version: u32,
     pub method: String,
     pub id: VolumeId,
     pub owner: String,

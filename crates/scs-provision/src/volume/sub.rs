@@ -65,7 +65,7 @@ impl VolumeProvisioner for Sub {
         let Some(marker) = self.marker(id).await? else { return Ok(None) };
         let place = PathBuf::from(marker.place.unwrap_or_default());
         let there = tokio::fs::metadata(&place).await.is_ok_and(|it| it.is_dir());
-        Ok(there.then(|| Ensured { source: MountSource::Host(place), fresh: false, epoch: marker.epoch }))
+        Ok(there.then_some(Ensured { source: MountSource::Host(place), fresh: false, epoch: marker.epoch }))
     }
 
     async fn release(&self, _id: &VolumeId) -> Result<(), Error> {
