@@ -120,7 +120,7 @@ impl State {
     pub(crate) fn command(&mut self, command: Command) {
         match command {
             Command::Provide(provision, reply) => self.provide(provision, reply),
-            Command::Withdraw(name, instance, how, reply) => self.withdraw(Identity { name, instance }, how, reply),
+            Command::Withdraw(name, instance, how, reply) => self.withdraw(&Identity { name, instance }, how, reply),
             Command::Require { id, generation, query, sets } => {
                 self.requirements.insert(id.clone(), Requirement::new(generation, query, sets));
                 self.say_require(&id);
@@ -167,9 +167,9 @@ impl State {
         self.say_provide(&identity);
     }
 
-    fn withdraw(&mut self, identity: Identity, how: Withdraw, reply: Reply<Withdrawn>) {
-        self.inherited.remove(&identity);
-        if let Some(provided) = self.provisions.remove(&identity) {
+    fn withdraw(&mut self, identity: &Identity, how: Withdraw, reply: Reply<Withdrawn>) {
+        self.inherited.remove(identity);
+        if let Some(provided) = self.provisions.remove(identity) {
             provided.waiting.into_iter().for_each(|reply| drop(reply.send(Err(Cause::Withdrawn))));
         }
         if self.phase == Phase::Closed {
@@ -181,7 +181,7 @@ impl State {
             self.withdrawals.entry(identity.clone()).or_insert_with(|| Withdrawal { how, since, waiting: Vec::new() });
         (withdrawal.how, withdrawal.since) = (how, since);
         withdrawal.waiting.push(reply);
-        self.say_withdraw(&identity);
+        self.say_withdraw(identity);
     }
 
     fn forget_provisions(&mut self) {
@@ -384,7 +384,7 @@ impl State {
                     self.heartbeat = Duration::from_millis(pong.heartbeat.max(1));
                 }
             }
-            Asked::Provide(identity) => self.provided(&identity, result),
+            Asked::Provide(identity) => self.provided(&identity, &result),
             Asked::Withdraw(identity) => {
                 if let Some(withdrawal) = self.withdrawals.remove(&identity) {
                     let outcome = outcome::<Withdrawn>(result);
@@ -408,16 +408,16 @@ impl State {
         }
     }
 
-    fn provided(&mut self, identity: &Identity, result: Result<Answer, Failure>) {
+    fn provided(&mut self, identity: &Identity, result: &Result<Answer, Failure>) {
         let Some(provided) = self.provisions.get_mut(identity) else { return };
         let waiting = std::mem::take(&mut provided.waiting);
-        if let Err(failure) = &result {
+        if let Err(failure) = result {
             let passes = matches!(failure.code, Code::Owned | Code::Stale | Code::Unavailable | Code::Limit);
             provided.again = passes.then(|| Instant::now() + AGAIN);
             tracing::warn!(endpoint = %identity.name, instance = identity.instance, error = %failure, "not provided");
         }
         for reply in waiting {
-            let _ = reply.send(result.clone().map(|_| ()).map_err(Cause::Refused));
+            let _ = reply.send(result.as_ref().map(|_| ()).map_err(|failure| Cause::Refused(failure.clone())));
         }
     }
 

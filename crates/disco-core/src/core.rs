@@ -100,7 +100,7 @@ impl Core {
         match input {
             Input::Connected(conn) => self.connected(conn),
             Input::Disconnected(conn) => self.disconnected(conn),
-            Input::Received(conn, message) => self.received(conn, message, out),
+            Input::Received(conn, message) => self.received(conn, *message, out),
             Input::Tick => {}
             Input::Stopping { retry_after } => {
                 let retry_after = millis(retry_after);
@@ -182,10 +182,10 @@ impl Core {
 
     fn call(&mut self, conn: Conn, session: SessionId, id: Option<Id>, method: Method, out: &mut Vec<Effect>) {
         let result = match method {
-            Method::Provide(provision) => self.provide(session, provision, out).map(Answer::Provided),
+            Method::Provide(provision) => self.provide(session, &provision, out).map(Answer::Provided),
             Method::Withdraw(withdraw) => {
                 // It may answer later.
-                self.withdraw(conn, session, id, withdraw, out);
+                self.withdraw(conn, session, id, &withdraw, out);
                 return;
             }
             Method::Require(require) => {

@@ -17,7 +17,7 @@ pub enum Input {
     /// A client connected.
     Connected(Conn),
     /// It sent a message.
-    Received(Conn, Message),
+    Received(Conn, Box<Message>),
     /// Its connection ended, whoever ended it.
     Disconnected(Conn),
     /// Time passed.

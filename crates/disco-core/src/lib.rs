@@ -20,9 +20,6 @@ mod timers;
 mod token;
 mod view;
 
-#[cfg(test)]
-mod tests;
-
 pub use crate::{
     core::{Core, Options},
     input::{Conn, Effect, Input, Time},

@@ -19,7 +19,7 @@ impl Core {
     pub(crate) fn provide(
         &mut self,
         id: SessionId,
-        provision: Provision,
+        provision: &Provision,
         out: &mut Vec<Effect>,
     ) -> Result<Provided, Failure> {
         let name = &provision.name;
@@ -28,9 +28,9 @@ impl Core {
         let session = &self.sessions[&id];
         let existing = self.registry.topic(topic).records.get_key_value(&key);
         if let Some((_, record)) = existing {
-            self.may_provide(id, record, &provision)?;
+            self.may_provide(id, record, provision)?;
         }
-        let endpoint = Endpoint::of(&provision);
+        let endpoint = Endpoint::of(provision);
         if let Some((key, record)) = existing
             && record.session == id
             && record.leaving.is_none()
@@ -92,7 +92,7 @@ impl Core {
         conn: Conn,
         id: SessionId,
         request: Option<Id>,
-        withdraw: Withdraw,
+        withdraw: &Withdraw,
         out: &mut Vec<Effect>,
     ) {
         let refuse = |core: &Self, code, words: String, out: &mut Vec<Effect>| {

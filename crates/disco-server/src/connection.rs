@@ -97,7 +97,7 @@ async fn hear(conn: Conn, frames: &mut Frames, events: &mpsc::Sender<Event>, out
         };
         match message {
             Ok(message) => {
-                if events.send(Event::Received(conn, message)).await.is_err() {
+                if events.send(Event::Received(conn, Box::new(message))).await.is_err() {
                     return Err(End::Closed);
                 }
             }

@@ -18,7 +18,7 @@ pub(crate) enum Event {
     /// A connection, and where to send what is for it.
     Connected(Conn, Outbox),
     /// A message from it.
-    Received(Conn, Message),
+    Received(Conn, Box<Message>),
     /// Its end.
     Disconnected(Conn),
     /// A look at everything.

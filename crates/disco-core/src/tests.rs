@@ -1,1 +1,0 @@
-//! Scripts against the core.

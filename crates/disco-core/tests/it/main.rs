@@ -1,0 +1,12 @@
+//! The core by itself: scripts and a seeded simulation.
+
+#![allow(clippy::unwrap_used)]
+
+mod delivering;
+mod hold;
+mod ownership;
+mod preferring;
+mod script;
+mod sessions;
+mod simulation;
+mod withdrawing;
