@@ -46,13 +46,16 @@ pub fn stop_waves(deployment: &Deployment) -> Vec<Vec<String>> {
     waves
 }
 
-/// Roles of the same service that a role waits for before it starts: those whose endpoints it cannot do without.
+/// For each role the other roles of the same service that it waits for before it starts: those whose endpoints it cannot
+/// do without.
 #[must_use]
-pub fn waits_for(deployment: &Deployment, role: &str) -> BTreeSet<String> {
-    let Some(user) = deployment.roles.get(role) else { return BTreeSet::new() };
-    let used = providers_of(user, deployment, &providers(deployment));
-    let insisted = used.into_iter().filter(|(_, insists)| *insists);
-    insisted.filter_map(|(at, _)| Some(deployment.roles.get_index(at)?.0.clone())).collect()
+pub fn waits_for(deployment: &Deployment) -> BTreeMap<String, BTreeSet<String>> {
+    let providers = providers(deployment);
+    let insisted = |role: &Role| {
+        let used = providers_of(role, deployment, &providers).into_iter().filter(|(_, insists)| *insists);
+        used.filter_map(|(at, _)| Some(deployment.roles.get_index(at)?.0.clone())).collect()
+    };
+    deployment.roles.iter().map(|(name, role)| (name.clone(), insisted(role))).collect()
 }
 
 /// Endpoint name → roles that provide it, by position.

@@ -27,7 +27,7 @@ pub struct Request<'a> {
 pub struct Current<'a> {
     /// The roles.
     pub deployment: &'a Deployment,
-    /// Host of each slot.
+    /// Host of each slot. A slot without one is on its way out and counts as not there.
     pub hosts: BTreeMap<Slot, String>,
     /// Slots that are stopped by hand.
     pub stopped: BTreeSet<Slot>,
@@ -141,7 +141,8 @@ impl<'a> Planner<'a> {
 
     /// The role as it was wanted so far.
     fn stored(&self, slot: &Slot) -> Option<&'a Role> {
-        self.request.current?.deployment.roles.get(&slot.role).filter(|role| slot.index < role.replicas)
+        self.host_now(slot)?;
+        self.request.current?.deployment.roles.get(&slot.role)
     }
 
     fn step(&self, slot: Slot, role: &Role, now: Option<&str>, host: &str) -> Step {
@@ -207,10 +208,10 @@ impl<'a> Planner<'a> {
         let wanted =
             |slot: &Slot| self.request.desired.roles.get(&slot.role).is_some_and(|it| slot.index < it.replicas);
         let gone = slots(current.deployment).filter(|(slot, _)| !wanted(slot));
-        gone.map(|(slot, role)| {
-            let host = current.hosts.get(&slot).cloned().unwrap_or_default();
+        gone.filter_map(|(slot, role)| {
+            let host = current.hosts.get(&slot)?.clone();
             let notes = volume_notes(role, None);
-            Step { slot, action: Action::Remove, host, build: false, changes: Vec::new(), notes }
+            Some(Step { slot, action: Action::Remove, host, build: false, changes: Vec::new(), notes })
         })
         .collect()
     }
