@@ -81,6 +81,15 @@ pub async fn helper_image(engine: &dyn Engine) -> Result<String, Error> {
         message: format!("its content cannot be packed: {error}"),
     })?;
     engine.import(&reference, stream::iter([Ok(Bytes::from(tar))]).boxed(), &labels).await?;
+    // Two imports of the same bytes are two images. Where another process was at it too, the name is with one of them, and
+    // the other one is of no use to anybody.
+    for image in engine.images(&labels).await?.into_iter().filter(|it| it.references.is_empty()) {
+        match engine.remove_image(&image.id).await {
+            // A container made of it in between keeps it.
+            Err(Error::Conflict { .. }) | Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+    }
     Ok(reference)
 }
 

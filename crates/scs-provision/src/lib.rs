@@ -2,10 +2,6 @@
 //!
 //! [`volumes`] and [`networks`] give registries with the methods by the name that a manifest uses. Nothing here knows
 //! manifests, roles or desired state: it is told an id, whether that was seen before, and a method's options.
-#![allow(
-    clippy::result_large_err,
-    reason = "the port's errors name the whole volume; they are rare, and every one of them is read by a person"
-)]
 
 pub mod cleanup;
 pub mod network;
