@@ -32,3 +32,14 @@ pub fn visit_ok(url: &str, arguments: &[&str]) -> String {
     );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+/// A copy of the example whose site takes any free port, so that it runs beside others.
+#[must_use]
+pub fn copy() -> tempfile::TempDir {
+    let copy = tempfile::Builder::new().prefix("scs-blog-").tempdir().expect("a temporary directory can be made");
+    let source = format!("{}/.", example().display());
+    assert!(Command::new("cp").args(["-r", &source]).arg(copy.path()).status().is_ok_and(|status| status.success()));
+    let overlay = "version: 1\ncontainers:\n  wordpress:\n    provide: { http: { publish: { port: null } } }\n";
+    std::fs::write(copy.path().join("deployment.dev.yaml"), overlay).expect("files can be written");
+    copy
+}

@@ -1,13 +1,48 @@
 //! `cargo xtask bench`: measurements, each beside the bare thing in the same run.
 
-use anyhow::Result;
+use crate::{engine, packages, shell};
+use anyhow::{Context, Result};
 use clap::Args;
+use std::fs;
+use std::process::{Command, Stdio};
 
 /// Which measurements.
 #[derive(Args)]
-pub struct Options {}
+pub struct Options {
+    /// Prints the table and leaves docs/benchmarks.md as it is
+    #[arg(long)]
+    dry_run: bool,
+}
 
-/// Runs them.
-pub fn run(_options: &Options) -> Result<()> {
-    Ok(())
+/// Measures, and keeps the table with the machine it was measured on.
+pub fn run(options: &Options) -> Result<()> {
+    packages::install(&[packages::ENGINE, packages::BASE, packages::SITE])?;
+    let _engine = engine::ensure()?;
+    shell::say("building scs, optimised");
+    shell::run(&mut shell::cargo(&["build", "--release", "--package", "scs"]))?;
+    shell::say("measuring");
+    let table =
+        shell::output(shell::cargo(&["bench", "--package", "scs-e2e", "--bench", "machine"]).stderr(Stdio::inherit()))?;
+    println!("{table}");
+    if options.dry_run {
+        return Ok(());
+    }
+    let page = shell::root().join("docs/benchmarks.md");
+    let text = format!("{INTRODUCTION}\n{}\n\n{table}", machine()?);
+    fs::write(&page, text).with_context(|| format!("cannot write {}", page.display()))
+}
+
+const INTRODUCTION: &str = "\
+# Benchmarks
+
+Written by `cargo xtask bench`. Each row compares scs with the bare thing in the same run on the same machine; the ratio is
+what counts, medians of several runs.
+";
+
+fn machine() -> Result<String> {
+    let text = |command: &mut Command| shell::output(command).map(|text| text.trim().to_owned());
+    let cores = text(&mut Command::new("nproc"))?;
+    let kernel = text(Command::new("uname").arg("-sr"))?;
+    let engine = text(Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]))?;
+    Ok(format!("Machine: {cores} cores, {kernel}, Docker Engine {engine}."))
 }

@@ -1,27 +1,16 @@
 //! The seed's minimum viable product: WordPress, MariaDB and a MariaDB backup that find each other.
 
-use scs_e2e::blog::{example, visit, visit_ok};
+use scs_e2e::blog::{copy, visit, visit_ok};
 use scs_e2e::docker::{docker, started_at};
 use scs_e2e::{Scs, wait_for};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// A copy of the example whose site takes any free port, so that it runs beside others.
-fn copy() -> tempfile::TempDir {
-    let copy = tempfile::Builder::new().prefix("scs-blog-").tempdir().expect("a temporary directory can be made");
-    let source = format!("{}/.", example().display());
-    assert!(Command::new("cp").args(["-r", &source]).arg(copy.path()).status().is_ok_and(|status| status.success()));
-    let overlay = "version: 1\ncontainers:\n  wordpress:\n    provide: { http: { publish: { port: null } } }\n";
-    std::fs::write(copy.path().join("deployment.dev.yaml"), overlay).expect("files can be written");
-    copy
-}
-
 fn backup_holds(scs: &Scs, title: &str) {
     let query = format!("SELECT post_title FROM wordpress.wp_posts WHERE post_title = '{title}'");
     wait_for("the post in the backup database", Duration::from_secs(60), || {
-        let run =
-            scs.run(&["exec", "mysql-backup", "--", "mysql", "--batch", "--skip-column-names", "--execute", &query]);
+        let run = scs.run(&["exec", "mysql-backup", "--", "mysql", "-N", "-e", &query]);
         if run.stdout().contains(title) { Ok(()) } else { Err(run.shown()) }
     });
 }
