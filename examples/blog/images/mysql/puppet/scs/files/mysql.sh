@@ -45,6 +45,7 @@ literal() {
 }
 
 # Prints a secret. Only ever handed on through pipes and files in memory: arguments are there for all to see.
+# To be assigned to a variable: a failure anywhere else, as inside a here-document, would go unnoticed.
 secret() {
     [ -s "/run/secrets/$1" ] || fail "secret $1 is missing or empty in /run/secrets"
     cat "/run/secrets/$1"
