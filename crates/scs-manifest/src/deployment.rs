@@ -9,7 +9,7 @@ mod tests;
 
 pub use connections::{Match, Network, Provide, Require, RequireFrom, Volume};
 pub use container::{Container, ImageUse, SecretUse, Variable};
-pub(crate) use methods::{Kind, NETWORK, OptionKind, VOLUME};
+pub(crate) use methods::{Kind, Method, NETWORK, OptionKind, VOLUME};
 
 use crate::compiled::{Placement, SecretSource};
 use crate::diagnostic::{Diagnostic, suggest};

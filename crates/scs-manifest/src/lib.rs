@@ -12,6 +12,7 @@ pub mod duration;
 pub mod image;
 pub mod merge;
 mod reader;
+pub mod schema;
 pub mod show;
 pub mod size;
 pub mod source;

@@ -79,6 +79,23 @@ pub(crate) fn over(base: Node, overlay: Node) -> Node {
     }
 }
 
+/// What one place says over its defaults: as [`over`], but nothing is removed, so that a `null` is what it is.
+pub(crate) fn layered(below: Node, own: Node) -> Node {
+    match (below.value, own.value) {
+        (Value::Map(mut map), Value::Map(own_map)) => {
+            for (key, entry) in own_map {
+                let node = match map.get_mut(&key) {
+                    Some(below) => layered(below.node.clone(), entry.node),
+                    None => entry.node,
+                };
+                map.insert(key, Entry { key: entry.key, node });
+            }
+            Node { value: Value::Map(map), span: own.span }
+        }
+        (_, value) => Node { value, span: own.span },
+    }
+}
+
 fn overlay_entry(map: &mut Map, key: String, entry: Entry) {
     if entry.node.is_null() {
         map.shift_remove(&key);

@@ -32,6 +32,13 @@ pub(super) fn requires(
         let span = used.map_or(&container.key, |used| &used.span);
         let method = match &how.from {
             RequireFrom::Static(addresses) => {
+                if used.is_none() && addresses.is_empty() {
+                    let message = format!("`{role}` requires `{name}` of fixed addresses, but none are given");
+                    reader.push(
+                        Diagnostic::error(span, message)
+                            .help(format!("`require: {{{name}: {{addresses: [\"host:port\"]}}}}`")),
+                    );
+                }
                 check_enough(addresses.len(), min, span, reader);
                 RequireMethod::Static(addresses.clone())
             }

@@ -3,7 +3,7 @@
 use super::Context;
 use super::role::undeclared;
 use crate::compiled::{Access, Volume};
-use crate::deployment::Container;
+use crate::deployment::{self, Container, VOLUME};
 use crate::diagnostic::{Diagnostic, suggest};
 use crate::image::Manifest;
 use crate::reader::Reader;
@@ -22,6 +22,9 @@ pub(super) fn compile(
         let used = container.volumes.get(name);
         let how = used.map_or(&context.manifest.defaults.volume, |used| &used.value);
         let declared = manifest.volumes.get(name);
+        if used.is_none() {
+            check_default(name, container, how, reader);
+        }
         let own_path = how.path.as_ref().map(|path| &path.value).filter(|_| used.is_some());
         let Some(path) = own_path.or(declared.map(|declared| &declared.path)) else {
             let Some(used) = used else { continue };
@@ -52,6 +55,16 @@ pub(super) fn compile(
     check_replicas(container, manifest, &volumes, reader);
     check_parents(container, manifest, &volumes, reader);
     volumes
+}
+
+/// A method that `global` chose may need more than `global` says.
+fn check_default(name: &str, container: &Container, how: &deployment::Volume, reader: &mut Reader) {
+    let options = VOLUME.method(&how.method.value).map(|method| method.options).unwrap_or_default();
+    for option in options.iter().filter(|option| option.required && !how.options.contains_key(option.name)) {
+        let message = format!("the volume `{name}` is of method `{}`, which needs `{}`", how.method.value, option.name);
+        let finding = Diagnostic::error(&container.key, message).related(&how.method.span, "the method is chosen here");
+        reader.push(finding.help(format!("`volume: {{{name}: {{{}: …}}}}` in the role", option.name)));
+    }
 }
 
 /// Where a volume's name stands: in the deployment, else in the image.

@@ -4,7 +4,7 @@ use super::methods::{Kind, NETWORK, VOLUME};
 use crate::compiled::{Access, Condition, ProvideMethod, Publish};
 use crate::diagnostic::Diagnostic;
 use crate::image::ACCESS;
-use crate::merge::over;
+use crate::merge::layered;
 use crate::reader::{NAME_PARTS, Reader, Spanned};
 use crate::source::Span;
 use crate::tree::{Entry, Map, Node, Value};
@@ -134,10 +134,13 @@ impl<'a> Globals<'a> {
             provide_of(&Settled::of(method, node), reader);
         }
         for (method, node) in &self.require.by_method {
-            // A default need not hold what a use must: `addresses` may come from each role.
-            if *method == "disco" {
-                require_of(&Settled::of(method, node), reader);
-            }
+            require_of(&Settled::of(method, node), reader);
+        }
+        for (method, node) in &self.volume.by_method {
+            volume_of(&Settled::of(method, node), reader);
+        }
+        for (method, node) in &self.network.by_method {
+            network_of(&Settled::of(method, node), reader);
         }
     }
 }
@@ -145,12 +148,17 @@ impl<'a> Globals<'a> {
 impl<'a> Global<'a> {
     fn read(node: Option<&'a Node>, what: &'static str, methods: &[&'static str], reader: &mut Reader) -> Self {
         let Some(mut fields) = node.and_then(|node| reader.section(node, what)) else { return Self::default() };
-        let method = fields.get("method");
+        let words: Vec<(&str, ())> = methods.iter().map(|name| (*name, ())).collect();
+        let method = fields.get("method").filter(|node| reader.word(node, &words).is_some());
         let mut by_method = Vec::new();
         for name in methods {
             let Some(node) = fields.get(name).filter(|node| !node.is_null()) else { continue };
-            if node.map().is_some() {
+            if let Some(map) = node.map() {
                 by_method.push((*name, node));
+                if let Some(entry) = map.get("method") {
+                    let message = format!("these are the defaults of `{name}`, so they cannot choose the method");
+                    reader.push(Diagnostic::error(&entry.key, message).help("`method` stands one level up"));
+                }
             } else {
                 reader.error(&node.span, format!("the defaults of a method are a map, not {}", node.described()));
             }
@@ -180,12 +188,13 @@ impl<'a> Global<'a> {
         let method = Spanned::new(method.unwrap_or(default), said.map_or(&span, |node| &node.span));
         let below = self.by_method.iter().find(|(name, _)| *name == method.value).map(|(_, node)| (*node).clone());
         let own = own.filter(|node| node.map().is_some()).cloned();
+        let defaults = own.is_none();
         let node = match (below, own) {
-            (Some(below), Some(own)) => Node { span: own.span.clone(), ..over(below, own) },
+            (Some(below), Some(own)) => layered(below, own),
             (Some(node), None) | (None, Some(node)) => node,
             (None, None) => Node { value: Value::Map(Map::new()), span },
         };
-        Settled { method, node, known }
+        Settled { method, node, known, defaults }
     }
 }
 
@@ -195,11 +204,13 @@ struct Settled {
     node: Node,
     /// Whether the method is one; else nobody can tell which keys are right.
     known: bool,
+    /// Whether these are only defaults, which need not hold all that a use must.
+    defaults: bool,
 }
 
 impl Settled {
     fn of(method: &'static str, node: &Node) -> Self {
-        Self { method: Spanned::new(method, &node.span), node: node.clone(), known: true }
+        Self { method: Spanned::new(method, &node.span), node: node.clone(), known: true, defaults: true }
     }
 }
 
@@ -259,7 +270,8 @@ fn require_of(settled: &Settled, reader: &mut Reader) -> Require {
     require.min = fields.get("min").and_then(|node| reader.count32(node, 0, 1000));
     require.wait = fields.get("wait").and_then(|node| reader.duration(node)).unwrap_or(require.wait);
     require.from = if settled.method.value == "static" {
-        let addresses = fields.require("addresses", reader).map(|node| addresses(node, reader));
+        let given = if settled.defaults { fields.get("addresses") } else { fields.require("addresses", reader) };
+        let addresses = given.map(|node| addresses(node, reader));
         RequireFrom::Static(addresses.unwrap_or_default())
     } else {
         let r#match = Box::new(r#match(fields.entry("match"), reader));
@@ -340,26 +352,18 @@ fn prefer(node: &Node, reader: &mut Reader) -> Vec<String> {
     names
 }
 
-fn by_kind<'k>(
-    kind: &'k Kind,
-    global: &Global<'_>,
-    own: Option<&Entry>,
-    reader: &mut Reader,
-) -> (Settled, &'k super::methods::Method) {
-    let names: Vec<&'static str> = kind.names().collect();
-    let settled = global.settle(own, &names, kind.default, reader);
-    let method = kind.method(settled.method.value).expect("invariant: `settle` returns one of the names it was given");
-    (settled, method)
+pub(super) fn volume(own: Option<&Entry>, globals: &Globals<'_>, reader: &mut Reader) -> Volume {
+    let names: Vec<&'static str> = VOLUME.names().collect();
+    volume_of(&globals.volume.settle(own, &names, VOLUME.default, reader), reader)
 }
 
-pub(super) fn volume(own: Option<&Entry>, globals: &Globals<'_>, reader: &mut Reader) -> Volume {
-    let (settled, method) = by_kind(&VOLUME, &globals.volume, own, reader);
-    let options = if settled.known { VOLUME.options(method, &settled.node, reader) } else { serde_json::Map::new() };
+fn volume_of(settled: &Settled, reader: &mut Reader) -> Volume {
+    let options = settled.options(&VOLUME, reader);
     let get = |key: &str| settled.node.get(key);
     // The `path` of a `sub` volume is the directory in its parent, an option of the method.
-    let path = get("path").filter(|_| method.name != "sub");
+    let path = get("path").filter(|_| settled.method.value != "sub");
     Volume {
-        method: Spanned::new(method.name.to_owned(), &settled.method.span),
+        method: Spanned::new(settled.method.value.to_owned(), &settled.method.span),
         path: path.and_then(|node| reader.container_path(node).map(|path| Spanned::new(path, &node.span))),
         access: get("access").and_then(|node| reader.word(node, &ACCESS)),
         owner: get("owner").and_then(|node| reader.written(node)),
@@ -371,7 +375,22 @@ pub(super) fn volume(own: Option<&Entry>, globals: &Globals<'_>, reader: &mut Re
 }
 
 pub(super) fn network(own: Option<&Entry>, globals: &Globals<'_>, reader: &mut Reader) -> Network {
-    let (settled, method) = by_kind(&NETWORK, &globals.network, own, reader);
-    let options = if settled.known { NETWORK.options(method, &settled.node, reader) } else { serde_json::Map::new() };
-    Network { method: Spanned::new(method.name.to_owned(), &settled.method.span), options }
+    let names: Vec<&'static str> = NETWORK.names().collect();
+    let settled = globals.network.settle(own, &names, NETWORK.default, reader);
+    // A role that says nothing of its network uses the defaults as they are.
+    network_of(&Settled { defaults: false, ..settled }, reader)
+}
+
+fn network_of(settled: &Settled, reader: &mut Reader) -> Network {
+    let options = settled.options(&NETWORK, reader);
+    Network { method: Spanned::new(settled.method.value.to_owned(), &settled.method.span), options }
+}
+
+impl Settled {
+    fn options(&self, kind: &Kind, reader: &mut Reader) -> serde_json::Map<String, serde_json::Value> {
+        match kind.method(self.method.value) {
+            Some(method) if self.known => kind.options(method, &self.node, self.defaults, reader),
+            _ => serde_json::Map::new(),
+        }
+    }
 }

@@ -6,8 +6,6 @@ use crate::tree::{Map, Node};
 
 /// A kind of connection whose methods are chosen by name.
 pub(crate) struct Kind {
-    /// For errors: "volume".
-    pub(crate) name: &'static str,
     /// For errors: "a volume".
     pub(crate) what: &'static str,
     /// What a role and `global` leave out.
@@ -56,7 +54,6 @@ const fn needed(name: &'static str, kind: OptionKind, about: &'static str) -> Me
 use OptionKind::{Count, InnerPath, Label, Size, Text, TextMap, Texts, Truth};
 
 pub(crate) const VOLUME: Kind = Kind {
-    name: "volume",
     what: "a volume",
     default: "local",
     common: &["method", "path", "access", "owner", "mode", "read_only"],
@@ -112,7 +109,6 @@ pub(crate) const VOLUME: Kind = Kind {
 };
 
 pub(crate) const NETWORK: Kind = Kind {
-    name: "network",
     what: "a network",
     default: "bridge",
     common: &["method"],
@@ -156,10 +152,13 @@ impl Kind {
     }
 
     /// Reads the options of a method out of a map; what is neither an option nor a common key is an error.
+    ///
+    /// Of defaults nothing is required: each use may add what they leave out.
     pub(super) fn options(
         &self,
         method: &Method,
         node: &Node,
+        defaults: bool,
         reader: &mut Reader,
     ) -> serde_json::Map<String, serde_json::Value> {
         let empty = Map::new();
@@ -181,7 +180,9 @@ impl Kind {
                 reader.push(Diagnostic::error(&entry.key, message).help(help));
             }
         }
-        for option in method.options.iter().filter(|option| option.required && !map.contains_key(option.name)) {
+        for option in
+            method.options.iter().filter(|option| !defaults && option.required && !map.contains_key(option.name))
+        {
             reader.error(&node.span, format!("{} of method `{}` needs `{}`", self.what, method.name, option.name));
         }
         options

@@ -4,4 +4,5 @@ mod bad_connections;
 mod bad_files;
 mod bad_images;
 mod good;
+mod schema;
 mod support;
