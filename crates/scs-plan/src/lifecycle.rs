@@ -9,8 +9,8 @@
 //! withdraw and stop; `last` is the one that ended last, kept for its logs.
 
 mod chance;
-mod change;
 mod fact;
+mod frozen;
 mod instance;
 mod observe;
 mod reconcile;
@@ -22,14 +22,15 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use change::{Strategy, frozen_requirements, replace_strategy, replacement};
 pub use fact::{
     Address, Container, Desired, Effect, Endpoints, Exit, Failure, Found, FoundState, Input, Memo, Outcome, Seen, Tell,
     View, Volume,
 };
+pub use frozen::frozen_requirements;
 pub use instance::LiveRecord;
 pub use report::{Phase, Report, Shown};
 
+use crate::change::{ChangeKind, classify};
 use crate::slot::Slot;
 use chance::Chance;
 use instance::{Birth, Instance};
@@ -189,6 +190,12 @@ impl Lifecycle {
         self.desired.as_ref()
     }
 
+    /// Whether a tombstone is done.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone
+    }
+
     /// Takes a fact in and appends what is to be done.
     pub fn handle(&mut self, now: Instant, input: Input, out: &mut Vec<Effect>) {
         match input {
@@ -216,6 +223,18 @@ impl Lifecycle {
             Input::Launched { instance, container } => self.launched(now, &instance, container),
             Input::LaunchFailed { instance, failure } => self.launch_failed(now, &instance, failure),
             Input::Ended { instance, exit } => self.ended(now, &instance, exit, out),
+            Input::Explained { instance, exit } => {
+                if let Some(last) = self.last.as_mut().filter(|last| last.instance == instance) {
+                    last.exit.message = exit.message.or(last.exit.message.take());
+                    last.exit.code = exit.code.or(last.exit.code);
+                    last.exit.output = exit.output;
+                }
+            }
+            Input::VolumesSeen(volumes) => {
+                if self.volumes.is_empty() {
+                    self.volumes = volumes;
+                }
+            }
             Input::Probed { instance, endpoint, result } => {
                 if let Some(instance) = self.serving(&instance) {
                     instance.probed(now, &endpoint, result);
@@ -235,7 +254,7 @@ impl Lifecycle {
                     instance.live_updated(now, chance, run, &outcome);
                 }
             }
-            Input::StopFailed { instance, failure } => self.stop_failed(now, &instance, failure),
+            Input::StopFailed { instance, failure } => self.stop_failed(now, &instance, &failure),
             Input::Released(result) => self.released(now, result),
             Input::Tick => {}
         }
@@ -250,7 +269,7 @@ impl Lifecycle {
             // Whoever changes what is wanted does not want to wait for the pauses of what was.
             let over = |last: &Last| {
                 last.desired.generation >= desired.generation
-                    && replacement(&last.desired.role, &desired.role).is_none()
+                    && classify(&last.desired.role, &desired.role) != ChangeKind::Replace
             };
             let ended = self.restart.ended && self.last.as_ref().is_some_and(over);
             self.restart = Restart { count: self.restart.count, ended, ..Restart::default() };
@@ -320,7 +339,7 @@ impl Lifecycle {
         self.failure = Some(failure);
     }
 
-    fn stop_failed(&mut self, now: Instant, instance: &str, failure: Failure) {
+    fn stop_failed(&mut self, now: Instant, instance: &str, failure: &Failure) {
         for retiring in &mut self.retiring {
             if retiring.instance.id == instance && retiring.step == Step::Stopping {
                 retiring.step = Step::Stop(now + self.chance.pause(1, STEP.0, STEP.1), 1);

@@ -90,6 +90,15 @@ pub enum Input {
         /// How.
         exit: Exit,
     },
+    /// More is known about how a container ended that has ended: its last lines, why.
+    Explained {
+        /// Run id.
+        instance: String,
+        /// How.
+        exit: Exit,
+    },
+    /// What there is of the slot's volumes, found beside a container that was adopted.
+    VolumesSeen(BTreeMap<String, Volume>),
     /// A health check was made.
     Probed {
         /// Run id.

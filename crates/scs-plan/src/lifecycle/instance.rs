@@ -1,8 +1,8 @@
 //! One container of a slot while it runs: its health checks, what it announces, what it has been told.
 
 use super::chance::{Chance, Fingerprint};
-use super::change::{frozen_requirements, frozen_secrets};
 use super::fact::{Container, Desired, Effect, Memo, Outcome, Tell, View};
+use super::frozen::{frozen_requirements, frozen_secrets};
 use super::requirement::Requirement;
 use scs_manifest::compiled::{Health, LiveAction, LiveUpdate, OnFailure, ProvideMethod};
 use std::collections::BTreeMap;

@@ -2,7 +2,8 @@
 
 use super::fact::{Effect, Exit, Failure, Found, FoundState};
 use super::instance::Instance;
-use super::{Attempt, Last, Lifecycle, RESTART, Retiring, STABLE, STEP, Stage, Step, WITHDRAW, replacement};
+use super::{Attempt, Last, Lifecycle, RESTART, Retiring, STABLE, STEP, Stage, Step, WITHDRAW};
+use crate::change::{ChangeKind, classify};
 use disco_proto::Reason;
 use scs_manifest::compiled::Restart as Policy;
 use std::time::{Duration, Instant};
@@ -114,7 +115,7 @@ impl Lifecycle {
     fn fits(&self, instance: &Instance) -> bool {
         self.desired.as_ref().is_some_and(|desired| {
             instance.desired.generation >= desired.generation
-                && replacement(&instance.desired.role, &desired.role).is_none()
+                && classify(&instance.desired.role, &desired.role) != ChangeKind::Replace
         })
     }
 
@@ -122,7 +123,7 @@ impl Lifecycle {
     fn stays_ended(&self, made_of: &super::Desired, exit: &Exit) -> bool {
         self.desired.as_ref().is_some_and(|desired| {
             made_of.generation >= desired.generation
-                && replacement(&made_of.role, &desired.role).is_none()
+                && classify(&made_of.role, &desired.role) != ChangeKind::Replace
                 && final_end(desired.role.restart, exit)
         })
     }

@@ -1,11 +1,11 @@
 //! Looks at the whole state after every fact and does what is due.
 
-use super::change::{Strategy, replace_strategy, replacement};
 use super::fact::{Desired, Effect};
 use super::instance::{Around, Birth, Instance};
 use super::observe::Farewell;
 use super::requirement::Requirement;
 use super::{Attempt, Lifecycle, Releasing, STEP, Stage, Step};
+use crate::change::{ChangeKind, Strategy, classify, replace_strategy};
 use scs_manifest::compiled::{Query, RequireMethod};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ impl Lifecycle {
         for instance in [&mut self.current, &mut self.candidate].into_iter().flatten() {
             if instance.desired != *desired
                 && instance.desired.generation >= desired.generation
-                && replacement(&instance.desired.role, &desired.role).is_none()
+                && classify(&instance.desired.role, &desired.role) != ChangeKind::Replace
             {
                 instance.desired = Arc::new(Desired { generation: instance.desired.generation, ..(**desired).clone() });
             }
@@ -110,7 +110,8 @@ impl Lifecycle {
         if instance.desired.generation < desired.generation {
             return Some("a restart was asked for".to_owned());
         }
-        let changed = replacement(&instance.desired.role, &desired.role).map(str::to_owned);
+        let changed = classify(&instance.desired.role, &desired.role) == ChangeKind::Replace;
+        let changed = changed.then(|| "its image, process, mounts, ports or network changed".to_owned());
         changed.or_else(|| instance.anew.clone()).or_else(|| instance.outdated(&around).map(str::to_owned))
     }
 

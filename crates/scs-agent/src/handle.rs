@@ -1,0 +1,107 @@
+//! How the rest of the process speaks to the agent.
+
+use crate::assignments::Refused;
+use crate::logs::{self, Source};
+use crate::ports::Ports;
+use futures_util::stream::BoxStream;
+use scs_api::agent::{Assignments, HostReport};
+use scs_api::log::{LogLine, LogQuery};
+use scs_plan::slot::Slot;
+use scs_ports::engine::{Exec, Process};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// One line of what is done for a slot, e.g. of the build of its image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// For which slot.
+    pub slot: Slot,
+    /// The line.
+    pub line: String,
+}
+
+/// A cheap way to the agent.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) report: watch::Receiver<HostReport>,
+    pub(crate) sources: watch::Receiver<Arc<Vec<Source>>>,
+    pub(crate) output: broadcast::Sender<Output>,
+    pub(crate) ports: Ports,
+    pub(crate) helper: bool,
+}
+
+/// What handles ask of the agent.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Assign(Box<Assignments>, oneshot::Sender<Result<(), Refused>>),
+    Environment(String, oneshot::Sender<Option<(String, BTreeMap<String, String>)>>),
+}
+
+/// Why something could not be done in a container.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such container.
+    #[error("no container of run {instance} runs on this host")]
+    NotRunning {
+        /// Run id.
+        instance: String,
+    },
+    /// The engine did not do it.
+    #[error("cannot run `{command}` in the container of run {instance}")]
+    Exec {
+        /// Run id.
+        instance: String,
+        /// The command's first word.
+        command: String,
+        /// Why.
+        #[source]
+        source: scs_ports::engine::Error,
+    },
+}
+
+impl Handle {
+    /// Hands over everything the host has to run. What is missing from it is left alone; tombstones remove.
+    pub async fn assign(&self, assignments: Assignments) -> Result<(), Refused> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.orders.send(Order::Assign(Box::new(assignments), reply));
+        answer.await.unwrap_or(Err(Refused::Ended))
+    }
+
+    /// What the host sees, the latest first.
+    #[must_use]
+    pub fn report(&self) -> watch::Receiver<HostReport> {
+        self.report.clone()
+    }
+
+    /// What is done for slots from now on, line by line. A slow reader misses lines.
+    #[must_use]
+    pub fn output(&self) -> broadcast::Receiver<Output> {
+        self.output.subscribe()
+    }
+
+    /// Lines of containers' output and of the log files that their images declare, containers that were replaced included.
+    /// With `follow` it goes on, across replaced containers, until the stream is dropped.
+    #[must_use]
+    pub fn logs(&self, query: LogQuery) -> BoxStream<'static, LogLine> {
+        logs::stream(self.ports.engine.clone(), self.sources.clone(), query, self.helper)
+    }
+
+    /// Runs a command in the container of a run, with the environment as it is now.
+    pub async fn exec(&self, instance: &str, mut exec: Exec) -> Result<Process, Error> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.orders.send(Order::Environment(instance.to_owned(), reply));
+        let Ok(Some((container, environment))) = answer.await else {
+            return Err(Error::NotRunning { instance: instance.to_owned() });
+        };
+        for (name, value) in environment {
+            exec.environment.entry(name).or_insert(value);
+        }
+        self.ports.engine.exec(&container, &exec).await.map_err(|source| Error::Exec {
+            instance: instance.to_owned(),
+            command: exec.command.first().cloned().unwrap_or_default(),
+            source,
+        })
+    }
+}

@@ -1,0 +1,275 @@
+//! Makes a container and starts it.
+
+use crate::failure;
+use crate::files::{Files, HELPER, environment};
+use crate::labels::{Made, names};
+use crate::options::Options;
+use crate::provision::{Fresh, Prepared};
+use scs_api::agent::Assignment;
+use scs_manifest::compiled::{Protocol, SecretAs};
+use scs_manifest::template;
+use scs_plan::lifecycle::{Address, Container, Desired, Failure, View};
+use scs_ports::engine::{self, Create, Engine, Mount, MountSource, Port};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Size of a log file and how many are kept: 30 MB a container (`design/lifecycle.md` leaves the number to us).
+const LOG_ROTATION: (u64, u32) = (10_000_000, 3);
+
+/// Everything a launch needs.
+pub(crate) struct Launch {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) options: Arc<Options>,
+    pub(crate) cluster: String,
+    pub(crate) assignment: Arc<Assignment>,
+    pub(crate) instance: String,
+    pub(crate) desired: Arc<Desired>,
+    pub(crate) image: String,
+    pub(crate) view: Arc<View>,
+    pub(crate) prepared: Prepared,
+}
+
+impl Launch {
+    /// Gives the running container. What was half made is removed again.
+    pub(crate) async fn run(mut self) -> Result<engine::Container, Failure> {
+        let files = Files::of(&self.options.state, &self.instance);
+        for (number, fresh) in self.prepared.fresh.iter().enumerate() {
+            self.own(&files, number, fresh).await?;
+        }
+        self.fix_ports()?;
+        let create = self.create(&files)?;
+        let id = self.engine.create(&create).await.map_err(|error| failure::of(&error))?;
+        let started = match self.engine.start(&id).await {
+            Ok(()) => self.engine.container(&id).await,
+            Err(error) => Err(error),
+        };
+        match started {
+            Ok(Some(container)) => Ok(container),
+            Ok(None) => Err(failure::saying("the container was removed while it started")),
+            Err(error) => {
+                let failure = failure::of(&error);
+                if !failure.unknown
+                    && let Err(error) = self.engine.remove(&id).await
+                {
+                    tracing::warn!(container = create.name, %error, "a container that did not start stays for now");
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn create(&self, files: &Files) -> Result<Create, Failure> {
+        let Assignment { slot, .. } = &*self.assignment;
+        let role = &self.desired.role;
+        let process = &role.process;
+        let attachment = &self.prepared.attachment;
+        let labels = Made {
+            owner: &self.options.owner,
+            cluster: &self.cluster,
+            slot,
+            instance: &self.instance,
+            desired: &self.desired,
+            epoch: self.prepared.epoch,
+            announce: Some(attachment.announce),
+        };
+        let mut mounts = self.prepared.mounts.clone();
+        for (path, target) in [(files.scs(), "/run/scs"), (files.secrets(), "/run/secrets")] {
+            mounts.push(Mount { source: MountSource::Host(path), target: target.to_owned(), read_only: true });
+        }
+        let number = slot.index + 1;
+        Ok(Create {
+            name: format!("{}_{}_{}_{number}_{}", slot.environment, slot.service, slot.role, self.instance),
+            image: self.image.clone(),
+            labels: labels.labels(),
+            // A host's own name stays where its network is shared.
+            hostname: (attachment.network != "host").then(|| role.name.clone()),
+            command: process.command.clone(),
+            environment: self.variables()?,
+            mounts,
+            ports: attachment.ports.clone(),
+            network: attachment.network.clone(),
+            memory: process.memory,
+            cpus: process.cpus,
+            ulimits: process.ulimits.clone(),
+            shm_size: process.shm_size,
+            cap_add: process.cap_add.clone(),
+            tmpfs: process.tmpfs.clone(),
+            init: process.init,
+            log_rotation: Some(LOG_ROTATION),
+            ..Create::default()
+        })
+    }
+
+    fn variables(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let role = &self.desired.role;
+        let mut variables = BTreeMap::new();
+        for (name, text) in &role.process.environment {
+            let value = template::render(text, &|name| self.look_up(name));
+            let value = value.map_err(|error| failure::saying(format!("environment variable {name}: {error}")))?;
+            variables.insert(name.clone(), value);
+        }
+        for (name, secret) in &role.secrets {
+            let value = self.assignment.secrets.get(&secret.from);
+            if secret.r#as == SecretAs::Environment
+                && let Some(value) = value
+            {
+                variables.insert(name.clone(), value.expose().to_owned());
+            }
+        }
+        variables.extend(environment(&self.assignment.slot, &self.instance, role, &self.view));
+        Ok(variables)
+    }
+
+    fn look_up(&self, name: &str) -> Option<String> {
+        let mut parts = name.split('.');
+        let (kind, name, field) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let (host, port) = match kind {
+            "require" => {
+                let seen = self.view.requirements.get(name)?;
+                let Some(first) = seen.endpoints.first() else { return Some(String::new()) };
+                (first.host.clone(), first.port)
+            }
+            "provide" => {
+                let provide = self.desired.role.provide.get(name)?;
+                let attachment = &self.prepared.attachment;
+                let port = bound(&attachment.ports, provide.port, provide.protocol, attachment.announce)
+                    .map_or(provide.port, |port| port.host_port);
+                (attachment.announce.to_string(), port)
+            }
+            _ => return None,
+        };
+        match field {
+            "host" => Some(host),
+            "port" => Some(port.to_string()),
+            "address" => Some(join(&host, port)),
+            _ => None,
+        }
+    }
+
+    /// Where a template names its own address, the port must be known before the start, so it is not left to the engine.
+    fn fix_ports(&mut self) -> Result<(), Failure> {
+        let named = |text: &String| {
+            let parts = template::parse(text).unwrap_or_default();
+            parts.iter().any(|part| matches!(part, template::Part::Name { name, .. } if name.starts_with("provide.")))
+        };
+        if !self.desired.role.process.environment.values().any(named) {
+            return Ok(());
+        }
+        let mut chosen: BTreeMap<(u16, Protocol), u16> = BTreeMap::new();
+        for port in self.prepared.attachment.ports.iter_mut().filter(|port| port.host_port == 0) {
+            let key = (port.container_port, port.protocol);
+            let free = match chosen.get(&key) {
+                Some(free) => *free,
+                None => free_port(port.host_address)
+                    .map_err(|error| failure::saying(format!("no free port on {}: {error}", port.host_address)))?,
+            };
+            chosen.insert(key, free);
+            port.host_port = free;
+        }
+        Ok(())
+    }
+
+    /// Sets owner and mode of a fresh volume, by the names that are known inside the image.
+    async fn own(&self, files: &Files, number: usize, fresh: &Fresh) -> Result<(), Failure> {
+        if self.options.helper.is_none() {
+            tracing::warn!("no helper: a fresh volume keeps the owner it was made with");
+            return Ok(());
+        }
+        let mut command = vec!["own".to_owned()];
+        if let Some(owner) = &fresh.owner {
+            command.extend(["--owner".to_owned(), owner.clone()]);
+        }
+        if let Some(mode) = fresh.mode {
+            command.extend(["--mode".to_owned(), format!("{mode:04o}")]);
+        }
+        command.push("/volume".to_owned());
+        let labels = [(names::OWNER, self.options.owner.as_str()), (names::PURPOSE, "own")];
+        let mount = |source, target: &str, read_only| Mount { source, target: target.to_owned(), read_only };
+        let create = Create {
+            name: format!("scs-own-{}-{number}", self.instance),
+            image: self.image.clone(),
+            labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            entrypoint: Some(vec![HELPER.to_owned()]),
+            command: Some(command),
+            user: Some("0".to_owned()),
+            mounts: vec![
+                mount(fresh.source.clone(), "/volume", false),
+                mount(MountSource::Host(files.scs()), "/run/scs", true),
+            ],
+            network: "none".to_owned(),
+            ..Create::default()
+        };
+        let id = self.engine.create(&create).await.map_err(|error| failure::of(&error))?;
+        let ended = match self.engine.start(&id).await {
+            Ok(()) => self.engine.wait(&id).await,
+            Err(error) => Err(error),
+        };
+        let output = match &ended {
+            Ok(exit) if exit.code != 0 => crate::logs::last_lines(&*self.engine, &id).await,
+            _ => Vec::new(),
+        };
+        let removed = self.engine.remove(&id).await;
+        let exit = ended.map_err(|error| failure::of(&error))?;
+        removed.map_err(|error| failure::of(&error))?;
+        if exit.code != 0 {
+            let owner = fresh.owner.as_deref().unwrap_or("its owner");
+            let message = format!("cannot give a fresh volume to {owner}: {}", output.join(" "));
+            return Err(Failure { message, details: output, unknown: false });
+        }
+        remove_marker(&fresh.marker);
+        Ok(())
+    }
+}
+
+fn remove_marker(marker: &Path) {
+    if let Err(error) = std::fs::remove_file(marker) {
+        tracing::debug!(path = %marker.display(), %error, "the owner of a volume will be set once more");
+    }
+}
+
+/// A port that is free now. Somebody may take it before the container does; then the start fails and is tried again.
+fn free_port(address: IpAddr) -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind((address, 0))?.local_addr()?.port())
+}
+
+/// Where a container's port is bound for others: on the announced address, else anywhere that is not loopback, else there.
+fn bound(ports: &[Port], container_port: u16, protocol: Protocol, announce: IpAddr) -> Option<&Port> {
+    let of = || ports.iter().filter(move |port| port.container_port == container_port && port.protocol == protocol);
+    of().find(|port| port.host_address == announce)
+        .or_else(|| of().find(|port| !port.host_address.is_loopback()))
+        .or_else(|| of().next())
+}
+
+fn join(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// What a life has to know about a container.
+pub(crate) fn facts(container: &engine::Container, desired: &Desired, announce: Option<IpAddr>) -> Container {
+    let mut provides = BTreeMap::new();
+    for (name, provide) in &desired.role.provide {
+        let announce = announce.or_else(|| container.addresses.first().copied());
+        let announce = announce.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+        let port = bound(&container.ports, provide.port, provide.protocol, announce);
+        let shared = desired.role.network.method == "host";
+        let announced = port.map_or(provide.port, |port| port.host_port);
+        let same = |port: &&Port| port.container_port == provide.port && port.protocol == provide.protocol;
+        let loopback = container.ports.iter().filter(same).find(|port| port.host_address.is_loopback());
+        let local = loopback.map(|port| join(&port.host_address.to_string(), port.host_port));
+        let local = local.or_else(|| shared.then(|| format!("127.0.0.1:{}", provide.port)));
+        let announced = join(&announce.to_string(), announced);
+        provides.insert(name.clone(), Address { announced, local });
+    }
+    Container {
+        id: container.id.clone(),
+        name: container.name.clone(),
+        image: container.image.clone(),
+        started: container.started,
+        provides,
+    }
+}
