@@ -86,16 +86,28 @@ fn create(job: &Job<'_>, user: Option<String>) -> Create {
 
 async fn run(engine: &dyn Engine, id: &str, steps: &Steps<'_>) -> Result<Exit, engine::Error> {
     engine.start(id).await?;
+    let mut seen = 0;
     // An engine that keeps no logs can build all the same, only silently.
     match engine.logs(id, &Logs { follow: true, ..Logs::default() }).await {
         Ok(mut lines) => {
             while let Some(Ok(line)) = lines.next().await {
                 steps.line(&String::from_utf8_lossy(&line.bytes));
+                seen += 1;
             }
         }
         Err(error) => steps.line(&format!("(the engine does not show the build's output: {error})")),
     }
-    engine.wait(id).await
+    let exit = engine.wait(id).await?;
+    // A log that is followed may end before its last lines; of a failure they are the ones that count.
+    if exit.code != 0
+        && let Ok(lines) = engine.logs(id, &Logs::default()).await
+    {
+        let mut rest = lines.skip(seen);
+        while let Some(Ok(line)) = rest.next().await {
+            steps.line(&String::from_utf8_lossy(&line.bytes));
+        }
+    }
+    Ok(exit)
 }
 
 /// Removes the container when the build is over, and when it is given up.

@@ -1,5 +1,7 @@
 # Common to all builds by script; read by /bin/sh.
 set -eu
+# One stream, so that lines come in the order in which they were written.
+exec 2>&1
 # The one who runs us tries again as root.
 if [ "$(id -u)" != 0 ]; then exit 97; fi
 export DEBIAN_FRONTEND=noninteractive

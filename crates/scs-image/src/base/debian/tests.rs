@@ -113,8 +113,7 @@ async fn a_program_that_ends_well_gives_all_its_tar() {
 async fn a_program_nobody_waits_for_any_more_is_ended_and_may_clean_up() {
     let (place, _tools) = tools(true, &[]);
     let program = place.path().join("slow");
-    let script =
-        "#!/bin/sh\ntrap 'echo gone >\"$0.cleaned\"; exit 1' TERM\necho I: ready >&2\nwhile :; do sleep 0.05; done\n";
+    let script = "#!/bin/sh\ntrap '' PIPE\ntrap 'echo gone >\"$0.cleaned\"; exit 1' TERM\necho I: ready >&2\nwhile :; do sleep 0.05; done\n";
     fs::write(&program, script).expect("written");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("set");
     let ready = tokio::sync::Notify::new();
