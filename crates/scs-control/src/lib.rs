@@ -1,1 +1,22 @@
 //! The control plane: desired state, secrets, HTTP API, and orchestration.
+//!
+//! [`Service`] owns the tasks, [`Handle`] is how it is asked, and [`agents::Agent`], [`discovery::Discovery`] and
+//! [`bundles::Bundles`] are what it asks in turn; whoever wires a program implements them.
+
+pub mod agents;
+pub mod bundles;
+pub mod discovery;
+mod inspect;
+mod locks;
+mod orchestrate;
+mod progress;
+mod service;
+mod state;
+pub mod store;
+mod vault;
+
+pub use inspect::InstanceQuery;
+pub use orchestrate::{EventStream, RoleAction};
+pub use service::{Error, Handle, Options, Ports, Service};
+pub use state::Error as StateError;
+pub use vault::Error as VaultError;

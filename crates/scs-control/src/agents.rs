@@ -1,0 +1,138 @@
+//! What the control plane asks of the agent of a host. In one process with it the wiring hands calls over; across hosts it
+//! will be a client of the agent's API. Everything is keyed by names, nothing holds a container's handle.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use scs_api::agent::{Assignments, HostReport};
+use scs_api::deploy::{BuildRequest, Event};
+use scs_api::error::Problem;
+use scs_api::log::{LogLine, LogQuery};
+use scs_api::routes::{ExecQuery, Pruned};
+use scs_plan::slot::Slot;
+use scs_ports::volume::VolumeId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use tokio::sync::{broadcast, mpsc, watch};
+
+/// Bytes of a tar stream; an error ends it.
+pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;
+
+/// The agent of one host.
+#[async_trait]
+pub trait Agent: Send + Sync + std::fmt::Debug {
+    /// Name of its host; never changes.
+    fn host(&self) -> &str;
+    /// Labels of its host, for placement.
+    fn labels(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+    /// Hands over everything its host has to run, replacing what it was handed before. Returns once the agent has it (not
+    /// once it is done), so that it is not lost with this process.
+    async fn assign(&self, assignments: Assignments) -> Result<(), Problem>;
+    /// What its host sees, always the newest. Revision 0 means that it has not looked yet.
+    fn report(&self) -> watch::Receiver<HostReport>;
+    /// Lines of output of long steps (builds), from now on.
+    fn output(&self) -> broadcast::Receiver<OutputLine>;
+    /// What the container engine calls itself, or why it does not answer.
+    async fn engine(&self) -> Result<String, Problem>;
+    /// Builds or fetches images and starts nothing. The stream ends with `Done` (revision and addresses are filled in by the
+    /// caller) or `Failed`.
+    async fn build(&self, request: BuildRequest) -> Result<BoxStream<'static, Event>, Problem>;
+    /// Image digests whose images are on the host.
+    async fn images(&self) -> Result<BTreeSet<String>, Problem>;
+    /// Log lines of its containers, those that are gone included as far as they are kept.
+    async fn logs(&self, query: LogQuery) -> Result<BoxStream<'static, LogLine>, Problem>;
+    /// Runs a command in the container of a run id.
+    async fn exec(&self, instance: &str, query: ExecQuery) -> Result<ExecSession, Problem>;
+    /// Deletes a volume's data.
+    async fn remove_volume(&self, volume: VolumeAt) -> Result<(), Problem>;
+    /// A volume's content as a tar stream.
+    async fn export_volume(&self, volume: VolumeAt) -> Result<ByteStream, Problem>;
+    /// Replaces a volume's content by that of a tar stream; makes the volume where `known` is false.
+    async fn import_volume(&self, volume: VolumeAt, content: ByteStream) -> Result<(), Problem>;
+    /// Where a volume is, in words, and how many bytes it holds, as far as that can be said quickly.
+    async fn inspect_volume(&self, _volume: VolumeAt) -> Result<VolumeSeen, Problem> {
+        Ok(VolumeSeen::default())
+    }
+    /// Removes images that are not among `keep`, and whatever failed builds and replaced containers left.
+    async fn prune(&self, keep: BTreeSet<String>) -> Result<Pruned, Problem>;
+}
+
+/// A line of output of a long step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputLine {
+    /// Whose.
+    pub slot: Slot,
+    /// The line, without its end.
+    pub line: String,
+}
+
+/// A volume, with all that its method needs to find it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VolumeAt {
+    /// Which one.
+    pub id: VolumeId,
+    /// Method that provides it.
+    pub method: String,
+    /// The method's options.
+    pub options: serde_json::Map<String, serde_json::Value>,
+    /// Directory against which the user's relative paths count.
+    pub origin: PathBuf,
+    /// Whether it exists as far as desired state knows.
+    pub known: bool,
+    /// Epoch of its permit; 0 for shared ones.
+    pub epoch: u64,
+}
+
+/// What a host says of a volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VolumeSeen {
+    /// Where it is, in words.
+    pub place: Option<String>,
+    /// Bytes it holds.
+    pub bytes: Option<u64>,
+}
+
+/// A command that runs in a container. Dropping both ends ends the session.
+pub struct ExecSession {
+    /// What goes in.
+    pub input: mpsc::Sender<ExecInput>,
+    /// What comes out; ends after `Exit` or `Failed`.
+    pub output: BoxStream<'static, ExecOutput>,
+}
+
+impl std::fmt::Debug for ExecSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExecSession").finish_non_exhaustive()
+    }
+}
+
+/// What goes into a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecInput {
+    /// Bytes for its standard input.
+    Data(Bytes),
+    /// Its terminal has another size now.
+    Resize {
+        /// Columns.
+        columns: u16,
+        /// Rows.
+        rows: u16,
+    },
+    /// Its standard input ends.
+    End,
+}
+
+/// What comes out of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecOutput {
+    /// Bytes of its standard output, or of its terminal.
+    Stdout(Bytes),
+    /// Bytes of its standard error.
+    Stderr(Bytes),
+    /// It has ended.
+    Exit(i64),
+    /// It could not be run, or followed to its end.
+    Failed(Problem),
+}

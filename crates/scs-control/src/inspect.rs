@@ -1,0 +1,188 @@
+//! Looking at what is there, and the few things done to hosts that are no change of a service.
+
+mod volumes;
+
+use crate::agents::ExecSession;
+use crate::service::Handle;
+use crate::state::{ServiceKey, Status};
+use futures_util::stream::{BoxStream, StreamExt, select_all};
+use scs_api::error::{Code, Problem};
+use scs_api::inspect::{Explanation, Instance, Version};
+use scs_api::log::{LogLine, LogQuery};
+use scs_api::routes::{ExecQuery, Pruned};
+use scs_manifest::compiled::{Query, RequireMethod};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// Which instances are asked for; what is left out matches anything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+pub struct InstanceQuery {
+    /// Environment.
+    pub environment: Option<String>,
+    /// Service.
+    pub service: Option<String>,
+    /// Role.
+    pub role: Option<String>,
+}
+
+impl Handle {
+    /// What answers, and what it looks after.
+    pub async fn version(&self) -> Version {
+        let mut engine = None;
+        for agent in self.shared.agents.values() {
+            engine = engine.or(agent.engine().await.ok());
+        }
+        Version {
+            version: self.shared.options.version.clone(),
+            pid: std::process::id(),
+            disco: self.shared.discovery.address(),
+            engine,
+            services: self.shared.services.borrow().clone(),
+        }
+    }
+
+    /// Instances as their hosts see them, by name.
+    #[must_use]
+    pub fn instances(&self, query: &InstanceQuery) -> Vec<Instance> {
+        let matches = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|it| it == is);
+        let all = self.shared.reports().into_iter().flat_map(|host| {
+            let name = host.host;
+            host.slots.into_iter().map(move |report| Instance { host: name.clone(), report })
+        });
+        let mut found: Vec<Instance> = all
+            .filter(|it| {
+                let slot = &it.report.slot;
+                matches(&query.environment, &slot.environment)
+                    && matches(&query.service, &slot.service)
+                    && matches(&query.role, &slot.role)
+            })
+            .collect();
+        found.sort_by(|a, b| a.report.slot.cmp(&b.report.slot));
+        found
+    }
+
+    /// Log lines of all hosts.
+    pub async fn logs(&self, query: LogQuery) -> Result<BoxStream<'static, LogLine>, Problem> {
+        let mut streams = Vec::new();
+        for agent in self.shared.agents.values() {
+            streams.push(agent.logs(query.clone()).await?);
+        }
+        Ok(select_all(streams).boxed())
+    }
+
+    /// Runs a command in the container of a run id.
+    pub async fn exec(&self, instance: &str, query: ExecQuery) -> Result<ExecSession, Problem> {
+        let reports = self.shared.reports();
+        let host = reports.iter().find(|host| {
+            host.slots.iter().filter_map(|it| it.container.as_ref()).any(|it| it.instance == instance)
+        });
+        let host = host.ok_or_else(|| {
+            Problem::new(Code::NotFound, format!("there is no container {instance}")).hint("`scs ps` lists what there is")
+        })?;
+        self.shared.agent(&host.host)?.exec(instance, query).await
+    }
+
+    /// Why a requirement has the endpoints it has: the registry's view and the agent's, put together.
+    pub async fn explain(
+        &self,
+        environment: &str,
+        service: &str,
+        role: &str,
+        requirement: &str,
+    ) -> Result<Explanation, Problem> {
+        let key = ServiceKey::new(environment, service);
+        let missing = |what: String| Problem::new(Code::NotFound, what);
+        let record = self.shared.state.service(&key).await?.filter(|it| it.status != Status::Down);
+        let record = record.ok_or_else(|| missing(format!("{key} is not up")).hint("`scs ps` lists what there is"))?;
+        let revision = self.shared.state.revision(&key, record.deployed).await?;
+        let deployment = revision.and_then(|it| it.deployment).unwrap_or_else(|| empty(&key));
+        let wanted = deployment.roles.get(role).ok_or_else(|| missing(format!("{key} has no role {role}")))?;
+        let required = wanted.require.get(requirement).ok_or_else(|| {
+            let names: Vec<&str> = wanted.require.keys().map(String::as_str).collect();
+            missing(format!("role {role} has no requirement {requirement}; it has {}", names.join(", ")))
+        })?;
+        let slot = key.slot(role, 0);
+        let reports = self.shared.reports();
+        let report = reports.iter().flat_map(|it| &it.slots).find(|it| it.slot == slot);
+        let live_update = report.and_then(|it| it.live_updates.get(requirement)).cloned();
+        let name = format!("{key}/{role}.{requirement}");
+        let query = match &required.method {
+            RequireMethod::Disco(query) => query,
+            RequireMethod::Static(addresses) => {
+                return Ok(Explanation {
+                    requirement: name,
+                    query: "fixed addresses of the manifest".to_owned(),
+                    told: addresses.clone(),
+                    candidates: Vec::new(),
+                    pushed: None,
+                    applied: "since it was started".to_owned(),
+                    live_update,
+                });
+            }
+        };
+        let seen = self.shared.discovery.explain(&slot, requirement, query).await?;
+        let applied = match (seen.applied, &live_update) {
+            (Some(true), _) => "the container has applied it".to_owned(),
+            (Some(false), Some(update)) if update.running => "the live update is running".to_owned(),
+            (Some(false), Some(update)) if update.failures > 0 => {
+                format!("the live update has failed {} times in a row", update.failures)
+            }
+            (Some(false), _) => "the container has not applied it yet".to_owned(),
+            (None, _) => "nobody is subscribed: the role does not run".to_owned(),
+        };
+        let (told, candidates, pushed) = (seen.told, seen.candidates, seen.pushed);
+        Ok(Explanation { requirement: name, query: in_words(query), told, candidates, pushed, applied, live_update })
+    }
+
+    /// Removes images that no kept revision needs, and whatever else is left over.
+    pub async fn prune(&self) -> Result<Pruned, Problem> {
+        let mut keep = BTreeSet::new();
+        for (service, _) in self.shared.state.services().await? {
+            for revision in self.shared.state.revisions(&service).await? {
+                let roles = revision.deployment.into_iter().flat_map(|it| it.roles.into_values());
+                keep.extend(roles.map(|role| role.image_digest));
+            }
+        }
+        let mut pruned = Pruned::default();
+        for agent in self.shared.agents.values() {
+            let done = agent.prune(keep.clone()).await?;
+            pruned.removed.extend(done.removed);
+            pruned.bytes += done.bytes;
+        }
+        Ok(pruned)
+    }
+
+    /// Asks the program to end; containers keep running.
+    pub fn shut_down(&self) {
+        self.shared.asked_to_end.cancel();
+    }
+}
+
+
+fn empty(service: &ServiceKey) -> scs_manifest::compiled::Deployment {
+    scs_manifest::compiled::Deployment {
+        version: 1,
+        environment: service.environment.clone(),
+        service: service.service.clone(),
+        secrets: indexmap::IndexMap::new(),
+        roles: indexmap::IndexMap::new(),
+        layouts: indexmap::IndexMap::new(),
+    }
+}
+
+fn in_words(query: &Query) -> String {
+    use scs_manifest::compiled::Condition;
+    let mut words = format!("{}/{}/{}/{}", query.environment, query.service, query.role, query.endpoint);
+    for (attribute, condition) in &query.r#match {
+        let _ = match condition {
+            Condition::In(values) => write!(words, " with {attribute} {}", values.join(" or ")),
+            Condition::Not(values) => write!(words, " with {attribute} not {}", values.join(" nor ")),
+            Condition::Exists(true) => write!(words, " with any {attribute}"),
+            Condition::Exists(false) => write!(words, " without {attribute}"),
+        };
+    }
+    if !query.prefer.is_empty() {
+        let _ = write!(words, ", preferring the same {}", query.prefer.join(", then the same "));
+    }
+    words
+}

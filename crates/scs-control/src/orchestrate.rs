@@ -1,0 +1,63 @@
+//! Changes of what runs: each commits desired state first, and then follows what hosts report until it is so, or is given up.
+//!
+//! A client that goes away undoes nothing. What was committed is what is wanted, and agents go on making it so.
+
+mod build;
+mod commit;
+mod down;
+mod events;
+mod follow;
+mod planning;
+mod roles;
+mod secrets;
+mod up;
+mod volumes;
+
+pub use events::EventStream;
+pub use roles::RoleAction;
+
+pub(crate) use down::resume;
+pub(crate) use follow::addresses;
+pub(crate) use volumes::volume_at;
+
+use crate::state::ServiceKey;
+use scs_api::error::{Code, Problem};
+use scs_manifest::compiled::Deployment;
+
+/// More instances of one role than this are taken for a slip of the pen.
+const MAX_REPLICAS: u32 = 1000;
+
+/// Refuses a deployment that is not what it says it is. Its meaning has been checked by the compiler.
+fn check_deployment(service: &ServiceKey, deployment: &Deployment) -> Result<(), Problem> {
+    let bad = |message: String| Err(Problem::new(Code::BadRequest, message));
+    if deployment.version != 1 {
+        return bad(format!("the deployment has format {}; this version knows 1", deployment.version));
+    }
+    if deployment.environment != service.environment || deployment.service != service.service {
+        let (environment, name) = (&deployment.environment, &deployment.service);
+        return bad(format!("the deployment is of {environment}/{name}, the request of {service}"));
+    }
+    for (name, role) in &deployment.roles {
+        if *name != role.name || !disco_proto::label(name) {
+            return bad(format!("role {name:?} is not named as it should be"));
+        }
+        if role.replicas > MAX_REPLICAS {
+            return bad(format!("role {name} wants {} replicas; {MAX_REPLICAS} is the most", role.replicas));
+        }
+        if let Some(volume) = role.volumes.keys().find(|it| it.contains('/') || it.is_empty()) {
+            return bad(format!("volume {volume:?} of role {name} is not named as it should be"));
+        }
+        if let Some(used) = role.secrets.values().find(|it| !deployment.secrets.contains_key(&it.from)) {
+            return bad(format!("role {name} uses secret {:?}, which the deployment does not have", used.from));
+        }
+    }
+    if let Some(secret) = deployment.secrets.keys().find(|it| !is_plain(it)) {
+        return bad(format!("secret {secret:?} is not named as it should be"));
+    }
+    Ok(())
+}
+
+/// Whether a name can be part of a key.
+pub(crate) fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 255 && !name.contains('/') && !name.chars().any(char::is_control)
+}

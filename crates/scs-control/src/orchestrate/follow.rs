@@ -1,0 +1,182 @@
+//! Follows a committed change until it has come to be.
+
+use super::events::Events;
+use crate::progress::Tracker;
+use crate::service::Shared;
+use crate::state::ServiceKey;
+use futures_util::future::select_all;
+use scs_api::agent::HostReport;
+use scs_api::deploy::{Address, Event};
+use scs_api::error::{Code, Problem};
+use scs_manifest::compiled::Deployment;
+use std::collections::HashSet;
+use std::time::Duration;
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+
+/// How a change ended.
+#[derive(Debug)]
+pub(super) enum Followed {
+    Reached,
+    Failed(Problem),
+    /// Nobody wants to know any more; the change goes on without.
+    Unread,
+}
+
+/// What wakes a follower; made before the change is committed, so that nothing that follows from it is missed.
+pub(super) struct Ears {
+    reports: Vec<watch::Receiver<HostReport>>,
+    changed: watch::Receiver<u64>,
+    refusals: watch::Receiver<std::collections::BTreeMap<String, Problem>>,
+    output: Vec<broadcast::Receiver<crate::agents::OutputLine>>,
+}
+
+impl Ears {
+    pub(super) fn new(shared: &Shared) -> Self {
+        Self {
+            reports: shared.agents.values().map(|it| it.report()).collect(),
+            changed: shared.changed.subscribe(),
+            refusals: shared.refusals.subscribe(),
+            output: shared.agents.values().map(|it| it.output()).collect(),
+        }
+    }
+}
+
+/// Sends what happens until every goal is reached or given up. With `patient` it goes on though nobody reads.
+pub(super) async fn follow(
+    shared: &Shared,
+    service: &ServiceKey,
+    tracker: &mut Tracker,
+    ears: &mut Ears,
+    events: &Events,
+    patient: bool,
+) -> Followed {
+    loop {
+        for report in &mut ears.reports {
+            report.borrow_and_update();
+        }
+        ears.changed.borrow_and_update();
+        let refusals = ears.refusals.borrow_and_update().clone();
+        let mut reports = shared.reports();
+        for report in &mut reports {
+            // That a host was not even told is trouble of that host.
+            report.problems.extend(refusals.get(&report.host).map(ToString::to_string));
+        }
+        let open: HashSet<_> = match shared.state.tombstones(Some(service)).await {
+            Ok(tombstones) => tombstones.into_iter().map(|(slot, _)| slot).collect(),
+            Err(error) => return Followed::Failed(error.into()),
+        };
+        let mut out = Vec::new();
+        tracker.observe(Instant::now().into_std(), &reports, &open, &mut out);
+        for event in out {
+            if !events.send(event).await && !patient {
+                return Followed::Unread;
+            }
+        }
+        match tracker.outcome() {
+            Some(Ok(())) => return Followed::Reached,
+            Some(Err(problem)) => return Followed::Failed(problem),
+            None => {}
+        }
+        if !wake(tracker, service, ears, events, patient, shared).await {
+            return Followed::Unread;
+        }
+    }
+}
+
+/// Waits until there is something to look at; false when that is no longer of interest.
+async fn wake(
+    tracker: &Tracker,
+    service: &ServiceKey,
+    ears: &mut Ears,
+    events: &Events,
+    patient: bool,
+    shared: &Shared,
+) -> bool {
+    // Without a deadline a look now and then costs nothing and mends what no event tells.
+    const AT_LEAST: Duration = Duration::from_secs(10);
+    let deadline = tracker.next_deadline().map_or_else(|| Instant::now() + AT_LEAST, Instant::from_std);
+    loop {
+        let Ears { reports, changed, refusals, output } = ears;
+        tokio::select! {
+            line = next_line(output) => {
+                if service.holds(&line.slot) && !events.send(Event::Output { slot: line.slot, line: line.line }).await && !patient {
+                    return false;
+                }
+            }
+            _ = select_all(reports.iter_mut().map(|it| Box::pin(ended_never(it)))) => return true,
+            () = ended_never(changed) => return true,
+            () = ended_never(refusals) => return true,
+            () = tokio::time::sleep_until(deadline) => return true,
+            () = events.reader_gone(), if !patient => return false,
+            () = shared.stopping.cancelled() => return false,
+        }
+    }
+}
+
+/// A change of a watched value; a sender that has gone is one that never changes it again.
+async fn ended_never<T>(receiver: &mut watch::Receiver<T>) {
+    if receiver.changed().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+async fn next_line(receivers: &mut [broadcast::Receiver<crate::agents::OutputLine>]) -> crate::agents::OutputLine {
+    if receivers.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    let line = |receiver: &mut broadcast::Receiver<_>| -> Option<crate::agents::OutputLine> { receiver.try_recv().ok() };
+    loop {
+        if let Some(line) = receivers.iter_mut().find_map(line) {
+            return line;
+        }
+        let each = receivers.iter_mut().map(|receiver| {
+            Box::pin(async {
+                loop {
+                    match receiver.recv().await {
+                        Ok(line) => return line,
+                        // A reader that is too slow for a build's output loses lines of it, and nothing else.
+                        Err(broadcast::error::RecvError::Lagged(_)) => {}
+                        Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                    }
+                }
+            })
+        });
+        return select_all(each).await.0;
+    }
+}
+
+/// Where the provided services of a deployment can be reached from this machine.
+pub(crate) fn addresses(shared: &Shared, service: &ServiceKey, deployment: &Deployment) -> Vec<Address> {
+    let reports = shared.reports();
+    let mut slots: Vec<_> = reports.iter().flat_map(|it| &it.slots).filter(|it| service.holds(&it.slot)).collect();
+    slots.sort_by(|a, b| a.slot.cmp(&b.slot));
+    let mut addresses = Vec::new();
+    for (role, endpoint, provide) in
+        deployment.roles.values().flat_map(|role| role.provide.iter().map(move |(name, it)| (role, name, it)))
+    {
+        for report in slots.iter().filter(|it| it.slot.role == role.name) {
+            let Some(seen) = report.container.as_ref().and_then(|it| it.provides.get(endpoint)) else { continue };
+            addresses.push(Address {
+                role: role.name.clone(),
+                endpoint: endpoint.clone(),
+                address: seen.local_address.clone().unwrap_or_else(|| seen.address.clone()),
+                fixed: provide.publish.port.is_some(),
+            });
+        }
+    }
+    addresses
+}
+
+/// The last event of a change.
+pub(super) fn last(followed: Followed, revision: u64, addresses: impl FnOnce() -> Vec<Address>) -> Option<Event> {
+    match followed {
+        Followed::Reached => Some(Event::Done { revision, addresses: addresses() }),
+        Followed::Failed(problem) => Some(Event::Failed { problem }),
+        // The server ends, or the reader has; the first is the reader's to know.
+        Followed::Unread => Some(Event::Failed {
+            problem: Problem::new(Code::Failed, "the server ended before the change had come to be")
+                .hint("it stays wanted, and goes on when the server is back"),
+        }),
+    }
+}

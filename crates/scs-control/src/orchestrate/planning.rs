@@ -1,0 +1,147 @@
+//! Plans over stored and observed state.
+
+use super::check_deployment;
+use crate::service::{Handle, Shared};
+use crate::state::{Error as StateError, ServiceKey, ServiceRecord, Status};
+use scs_api::agent::{HostReport, SlotReport};
+use scs_api::deploy::{PlanRequest, PlanResponse};
+use scs_api::error::{Code, Problem};
+use scs_manifest::compiled::Deployment;
+use scs_plan::placement::Host;
+use scs_plan::plan::{Action, Current, Effective, Observed, Plan, Request, compute};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+impl Handle {
+    /// What would happen.
+    pub async fn plan(&self, environment: &str, service: &str, request: PlanRequest) -> Result<PlanResponse, Problem> {
+        let (shared, service) = (&self.shared, ServiceKey::new(environment, service));
+        check_deployment(&service, &request.deployment)?;
+        let record = shared.state.service(&service).await?;
+        let known = Known::load(shared, &service, record).await?;
+        let mut plan = plan(shared, &service, &request.deployment, &known).await?;
+        super::volumes::check(shared, &service, &request.deployment, &plan, &request.origin).await?;
+        if plan.steps.iter().any(|step| step.build) {
+            let mut images = BTreeSet::new();
+            for agent in shared.agents.values() {
+                // A plan is worth having without; it then says that everything is built.
+                images.extend(agent.images().await.unwrap_or_default());
+            }
+            plan = plan.with_images(&request.deployment, &images);
+        }
+        let warnings = known.foreign_origin(&service, &request.origin).map(|it| it.message);
+        Ok(PlanResponse { plan, warnings: warnings.into_iter().collect() })
+    }
+}
+
+/// What desired state says of a service.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) record: Option<ServiceRecord>,
+    /// What is wanted; `None` where the service is down.
+    pub(super) deployment: Option<Deployment>,
+}
+
+impl Known {
+    pub(super) async fn load(
+        shared: &Shared,
+        service: &ServiceKey,
+        record: Option<ServiceRecord>,
+    ) -> Result<Self, StateError> {
+        let deployed = record.as_ref().filter(|it| it.status != Status::Down).map(|it| it.deployed);
+        let deployment = match deployed {
+            Some(number) => shared.state.revision(service, number).await?.and_then(|it| it.deployment),
+            None => None,
+        };
+        Ok(Self { record, deployment })
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.record.as_ref().map_or(0, |it| it.revision)
+    }
+
+    /// Why bringing the service up from `origin` takes it away from another directory.
+    pub(super) fn foreign_origin(&self, service: &ServiceKey, origin: &Path) -> Option<Problem> {
+        let record = self.record.as_ref().filter(|it| it.origin != origin)?;
+        let (theirs, ours) = (record.origin.display(), origin.display());
+        let message = format!("{service} belongs to {theirs}, not to {ours}");
+        Some(Problem::new(Code::Conflict, message).hint(
+            "nothing was changed; use another service name or environment, or --take-over to bring it up from here from now on",
+        ))
+    }
+}
+
+/// A plan against what is known and what hosts report now.
+pub(super) async fn plan(
+    shared: &Shared,
+    service: &ServiceKey,
+    desired: &Deployment,
+    known: &Known,
+) -> Result<Plan, Problem> {
+    let reports = shared.reports();
+    let hosts = hosts(shared, &reports);
+    let observed: Vec<Observed> = reports
+        .iter()
+        .flat_map(|report| report.slots.iter().map(move |slot| (report, slot)))
+        .filter(|(_, slot)| service.holds(&slot.slot))
+        .map(|(report, slot)| Observed { slot: slot.slot.clone(), host: report.host.clone(), effective: effective(slot) })
+        .collect();
+    // Earlier revisions are only worth reading where a container was made from one of them.
+    let is_current = |it: &Effective, role: &str| {
+        known.deployment.iter().chain([desired]).filter_map(|deployment| deployment.roles.get(role)).any(|role| {
+            role.image_digest == it.image_digest && role.spec_digest == it.spec_digest
+        })
+    };
+    let strays = observed.iter().any(|it| it.effective.as_ref().is_some_and(|found| !is_current(found, &it.slot.role)));
+    let revisions = if strays { shared.state.revisions(service).await? } else { Vec::new() };
+    let current = known.record.as_ref().zip(known.deployment.as_ref()).map(|(record, deployment)| {
+        let slots = || {
+            deployment.roles.values().flat_map(|role| (0..role.replicas).map(move |index| (role.name.as_str(), index)))
+        };
+        let hosts = slots().filter_map(|(role, index)| {
+            Some((service.slot(role, index), record.host(role, index)?.to_owned()))
+        });
+        let stopped = slots().filter(|(role, index)| record.is_stopped(role, *index));
+        Current {
+            deployment,
+            hosts: hosts.collect(),
+            stopped: stopped.map(|(role, index)| service.slot(role, index)).collect(),
+            earlier: revisions.iter().filter_map(|it| it.deployment.as_ref()).collect(),
+        }
+    });
+    let request = Request {
+        desired,
+        base_revision: known.revision(),
+        current: current.as_ref(),
+        observed: &observed,
+        hosts: &hosts,
+    };
+    let plan = compute(&request).map_err(|error| Problem::of(Code::BadRequest, &error).hint("nothing was changed"))?;
+    if let Some((step, from)) = plan.steps.iter().find_map(|step| match &step.action {
+        Action::Move { from } => Some((step, from)),
+        _ => None,
+    }) {
+        let (role, to) = (&step.slot.role, &step.host);
+        return Err(Problem::new(Code::Conflict, format!("role {role} is on host {from} and would have to move to {to}"))
+            .hint("nothing was changed; `up` moves nothing"));
+    }
+    Ok(plan)
+}
+
+fn hosts(shared: &Shared, reports: &[HostReport]) -> Vec<Host> {
+    let host = |(agent, report): (&std::sync::Arc<dyn crate::agents::Agent>, &HostReport)| Host {
+        name: report.host.clone(),
+        labels: agent.labels(),
+        seen: report.revision > 0,
+    };
+    // Both are in the order of host names.
+    shared.agents.values().zip(reports).map(host).collect()
+}
+
+/// What is in effect in a slot: what has been applied in full, or what its container was made from.
+fn effective(slot: &SlotReport) -> Option<Effective> {
+    let applied = slot.applied.as_ref().map(|it| (&it.image_digest, &it.spec_digest));
+    let made_from = || slot.container.as_ref().map(|it| (&it.image_digest, &it.spec_digest));
+    let (image_digest, spec_digest) = applied.or_else(made_from)?;
+    Some(Effective { image_digest: image_digest.clone(), spec_digest: spec_digest.clone() })
+}

@@ -1,0 +1,120 @@
+//! `restart`, `stop` and `start` of one role.
+
+use super::commit::{KEPT, forget_old, running};
+use super::events::{EventStream, Events};
+use super::follow::{Ears, addresses, follow, last};
+use super::planning::Known;
+use super::secrets::not_found;
+use crate::progress::{Limits, Tracker, Want};
+use crate::service::Handle;
+use crate::state::{RevisionRecord, ServiceKey, Status, within};
+use scs_api::deploy::RoleRequest;
+use scs_api::error::{Code, Problem};
+use scs_plan::order;
+use std::time::SystemTime;
+
+/// What is done to a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleAction {
+    /// Its containers are created anew.
+    Restart,
+    /// Its containers are stopped and stay so.
+    Stop,
+    /// Its containers run again.
+    Start,
+}
+
+impl RoleAction {
+    fn word(self) -> &'static str {
+        match self {
+            RoleAction::Restart => "restart",
+            RoleAction::Stop => "stop",
+            RoleAction::Start => "start",
+        }
+    }
+}
+
+impl Handle {
+    /// Restarts, stops or starts a role, or one instance of it.
+    pub async fn role(
+        &self,
+        environment: &str,
+        service: &str,
+        role: &str,
+        action: RoleAction,
+        request: RoleRequest,
+    ) -> Result<EventStream, Problem> {
+        let (shared, service) = (self.shared.clone(), ServiceKey::new(environment, service));
+        let what = format!("{} {role}", action.word());
+        let lock = shared.locks.take(&service, &what, &request.who)?;
+        let mut ears = Ears::new(&shared);
+        let before = shared.reports();
+        let mut draft = shared.state.draft().await;
+        let record = draft.service(&service).await?.ok_or_else(|| not_found(&service))?;
+        let known = Known::load(&shared, &service, Some(record.clone())).await?;
+        let deployment = known.deployment.filter(|_| record.status == Status::Up).ok_or_else(|| {
+            Problem::new(Code::Conflict, format!("{service} is not up")).hint("nothing was changed; `scs up` brings it up")
+        })?;
+        let Some(wanted) = deployment.roles.get(role) else {
+            let roles: Vec<&str> = deployment.roles.keys().map(String::as_str).collect();
+            let message = format!("{service} has no role {role}; it has {}", roles.join(", "));
+            return Err(Problem::new(Code::NotFound, message));
+        };
+        if let Some(index) = request.index.filter(|index| *index >= wanted.replicas) {
+            let message = format!("role {role} of {service} has {} instances; there is no {index}", wanted.replicas);
+            return Err(Problem::new(Code::NotFound, message));
+        }
+        let indexes = request.index.map_or(0..wanted.replicas, |index| index..index + 1);
+        let mut record = record;
+        for index in indexes.clone() {
+            let slot = within(role, index);
+            match action {
+                RoleAction::Restart => {
+                    let generation = record.generation(role, index) + 1;
+                    record.stopped.remove(&slot);
+                    record.generations.insert(slot, generation);
+                }
+                RoleAction::Stop => drop(record.stopped.insert(slot)),
+                RoleAction::Start => drop(record.stopped.remove(&slot)),
+            }
+        }
+        record.revision += 1;
+        draft.put_service(&service, &record);
+        let note = RevisionRecord {
+            revision: record.revision,
+            at: SystemTime::now(),
+            who: request.who,
+            what,
+            changed: Vec::new(),
+            deployment: None,
+            origin: record.origin.clone(),
+        };
+        draft.put_revision(&service, &note);
+        forget_old(&shared, &service, KEPT, &mut draft).await?;
+        let assigned = draft.raise().await?;
+        draft.commit().await?;
+        shared.refresh().await?;
+
+        let providers: Vec<String> =
+            order::waits_for(&deployment).remove(role).unwrap_or_default().into_iter().collect();
+        let goals = indexes.filter_map(|index| {
+            let host = record.host(role, index)?.to_owned();
+            let slot = service.slot(role, index);
+            let mut goal = running(slot, host, wanted, &record, note.at, providers.clone());
+            if action == RoleAction::Stop {
+                (goal.want, goal.word, goal.limits) = (Want::Stopped, "stopped", Limits::to_end(wanted));
+            }
+            Some(goal)
+        });
+        let mut tracker = Tracker::new(tokio::time::Instant::now().into_std(), assigned, goals.collect(), &before);
+        let (events, stream) = Events::channel();
+        tokio::spawn(async move {
+            let followed = follow(&shared, &service, &mut tracker, &mut ears, &events, false).await;
+            drop(lock);
+            if let Some(event) = last(followed, record.revision, || addresses(&shared, &service, &deployment)) {
+                events.send(event).await;
+            }
+        });
+        Ok(stream)
+    }
+}

@@ -1,0 +1,119 @@
+//! Volumes of desired state: granted when a slot is, and never silently replaced by fresh ones.
+
+use crate::agents::VolumeAt;
+use crate::service::Shared;
+use crate::state::{Draft, Permit, ServiceKey, VolumeRecord, volume_id};
+use scs_api::error::{Code, Problem};
+use scs_manifest::compiled::{Access, Deployment, Volume};
+use scs_plan::plan::{Action, Plan};
+use scs_ports::volume::VolumeId;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+/// Methods whose volumes are the same from every host.
+const EVERYWHERE: [&str; 1] = ["nfs"];
+
+/// Records the volumes of every slot of a plan. A known one keeps its id, method and host, or this is an error.
+pub(super) async fn grant(
+    service: &ServiceKey,
+    deployment: &Deployment,
+    plan: &Plan,
+    origin: &Path,
+    draft: &mut Draft<'_>,
+) -> Result<(), Problem> {
+    let mut done = BTreeSet::new();
+    for (id, volume, host) in wanted(service, deployment, plan) {
+        if !done.insert(id.clone()) {
+            continue;
+        }
+        let existing = draft.volume(&id).await?;
+        let next = next(existing.as_ref(), id, volume, host, origin)?;
+        if existing.as_ref() != Some(&next) {
+            draft.put_volume(&next);
+        }
+    }
+    Ok(())
+}
+
+/// What [`grant`] would refuse.
+pub(super) async fn check(
+    shared: &Shared,
+    service: &ServiceKey,
+    deployment: &Deployment,
+    plan: &Plan,
+    origin: &Path,
+) -> Result<(), Problem> {
+    let existing: HashMap<VolumeId, VolumeRecord> =
+        shared.state.volumes(Some(service)).await?.into_iter().map(|it| (it.id.clone(), it)).collect();
+    for (id, volume, host) in wanted(service, deployment, plan) {
+        next(existing.get(&id), id, volume, host, origin)?;
+    }
+    Ok(())
+}
+
+fn wanted<'a>(
+    service: &'a ServiceKey,
+    deployment: &'a Deployment,
+    plan: &'a Plan,
+) -> impl Iterator<Item = (VolumeId, &'a Volume, &'a str)> {
+    let steps = plan.steps.iter().filter(|step| step.action != Action::Remove && service.holds(&step.slot));
+    steps.flat_map(|step| {
+        let volumes = deployment.roles.get(&step.slot.role).into_iter().flat_map(|role| &role.volumes);
+        volumes.map(|(name, volume)| {
+            (volume_id(&step.slot, name, volume.access == Access::Shared), volume, step.host.as_str())
+        })
+    })
+}
+
+/// The record of a volume once it is granted to a host.
+fn next(
+    existing: Option<&VolumeRecord>,
+    id: VolumeId,
+    volume: &Volume,
+    host: &str,
+    origin: &Path,
+) -> Result<VolumeRecord, Problem> {
+    if let Some(existing) = existing.filter(|it| it.known) {
+        let refused = |message: String| {
+            Err(Problem::new(Code::Conflict, message).hint(format!(
+                "nothing was changed and no data was touched; go back to what it was, or copy the data with `scs volume export` \
+                 and `import`, or give it up with `scs volume rm {id}`"
+            )))
+        };
+        if existing.method != volume.method {
+            return refused(format!("volume {id} was made by method {}, not {}", existing.method, volume.method));
+        }
+        if existing.host != host && !EVERYWHERE.contains(&volume.method.as_str()) {
+            return refused(format!("volume {id} is on host {}, not on {host}", existing.host));
+        }
+    }
+    let exclusive = volume.access == Access::Single;
+    let permit = match existing.and_then(|it| it.permit.clone()) {
+        // The holder stays the holder; passing a permit on is what a move does.
+        Some(permit) => Some(permit),
+        None if exclusive => Some(Permit { epoch: 1, holder: host.to_owned() }),
+        None => None,
+    };
+    Ok(VolumeRecord {
+        id,
+        method: volume.method.clone(),
+        options: volume.options.clone(),
+        access: volume.access,
+        origin: origin.to_owned(),
+        host: host.to_owned(),
+        known: existing.is_some_and(|it| it.known),
+        permit,
+    })
+}
+
+/// A volume as its host's agent is told of it.
+pub(crate) fn volume_at(record: &VolumeRecord) -> VolumeAt {
+    VolumeAt {
+        id: record.id.clone(),
+        method: record.method.clone(),
+        options: record.options.clone(),
+        origin: record.origin.clone(),
+        known: record.known,
+        epoch: record.epoch(),
+    }
+}

@@ -1,0 +1,136 @@
+//! Desired state to assignments: complete for a host, tombstones and all, and handed over whenever it changes.
+
+use super::{RETRY, Shared};
+use crate::agents::Agent;
+use crate::state::{Error, ServiceKey, ServiceRecord, Status, VolumeRecord, volume_id};
+use scs_api::agent::{Assignment, Assignments, VolumeGrant};
+use scs_api::secret::SecretValue;
+use scs_manifest::compiled::{Access, Role};
+use scs_plan::slot::Slot;
+use scs_ports::volume::VolumeId;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Hands a host its assignments whenever desired state changes, until dropped.
+pub(super) async fn keep_assigned(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
+    let mut changed = shared.changed.subscribe();
+    let mut pause = RETRY.0;
+    let mut handed_over: Option<(String, u64)> = None;
+    loop {
+        changed.borrow_and_update();
+        let refusal = match for_host(&shared, agent.host()).await {
+            Ok(assignments) => {
+                let this = (assignments.cluster.clone(), assignments.revision);
+                if handed_over.as_ref() == Some(&this) {
+                    None
+                } else {
+                    let refusal = agent.assign(assignments).await.err();
+                    handed_over = refusal.is_none().then_some(this);
+                    refusal
+                }
+            }
+            Err(error) => Some(error.into()),
+        };
+        let failed = refusal.is_some();
+        if let Some(refusal) = &refusal {
+            tracing::warn!(host.id = agent.host(), error = %refusal, "assignments could not be handed over");
+        }
+        shared.refusals.send_modify(|all| match refusal {
+            Some(refusal) => drop(all.insert(agent.host().to_owned(), refusal)),
+            None => drop(all.remove(agent.host())),
+        });
+        if failed {
+            let _ = tokio::time::timeout(pause, changed.changed()).await;
+            pause = (pause * 2).min(RETRY.1);
+        } else {
+            pause = RETRY.0;
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Everything a host has to run, as desired state has it now.
+pub(crate) async fn for_host(shared: &Shared, host: &str) -> Result<Assignments, Error> {
+    let state = &shared.state;
+    // The revision is read first: what is read after it is at least as new, and a change in between raises it again.
+    let cluster = state.cluster().await?;
+    let tombstones: Vec<Slot> =
+        state.tombstones(None).await?.into_iter().filter(|(_, it)| it.host == host).map(|(slot, _)| slot).collect();
+    let gone: HashSet<&Slot> = tombstones.iter().collect();
+    let volumes: HashMap<VolumeId, VolumeRecord> =
+        state.volumes(None).await?.into_iter().map(|it| (it.id.clone(), it)).collect();
+    let mut assignments = Vec::new();
+    for (service, record) in state.services().await? {
+        if record.status == Status::Down {
+            continue;
+        }
+        let Some(revision) = state.revision(&service, record.deployed).await? else { continue };
+        let secrets = open_secrets(shared, &service).await?;
+        for role in revision.deployment.iter().flat_map(|it| it.roles.values()) {
+            for index in 0..role.replicas {
+                let slot = service.slot(&role.name, index);
+                if record.host(&role.name, index) != Some(host) || gone.contains(&slot) {
+                    continue;
+                }
+                let filled = Filled { record: &record, origin: &revision.origin, secrets: &secrets, volumes: &volumes };
+                assignments.extend(filled.assignment(slot, role));
+            }
+        }
+    }
+    Ok(Assignments { cluster: cluster.id, revision: cluster.revision, assignments, tombstones })
+}
+
+/// Values of a service's secrets; one that cannot be opened is left out.
+async fn open_secrets(shared: &Shared, service: &ServiceKey) -> Result<BTreeMap<String, SecretValue>, Error> {
+    let mut values = BTreeMap::new();
+    for secret in shared.state.secrets(service).await? {
+        match shared.vault.unseal(&service.seal(&secret.name), &secret.sealed) {
+            Ok(value) => drop(values.insert(secret.name, value)),
+            Err(error) => tracing::error!(%error, service = %service, "a secret cannot be opened"),
+        }
+    }
+    Ok(values)
+}
+
+struct Filled<'a> {
+    record: &'a ServiceRecord,
+    origin: &'a PathBuf,
+    secrets: &'a BTreeMap<String, SecretValue>,
+    volumes: &'a HashMap<VolumeId, VolumeRecord>,
+}
+
+impl Filled<'_> {
+    /// `None` where something it needs is missing from desired state: then the slot is left as it is, which is safe, because
+    /// only a tombstone removes.
+    fn assignment(&self, slot: Slot, role: &Role) -> Option<Assignment> {
+        let mut secrets = BTreeMap::new();
+        for used in role.secrets.values() {
+            let Some(value) = self.secrets.get(&used.from) else {
+                tracing::error!(slot = %slot, secret = used.from, "not assigned: a secret has no value");
+                return None;
+            };
+            secrets.insert(used.from.clone(), value.clone());
+        }
+        let mut volumes = BTreeMap::new();
+        for (name, volume) in &role.volumes {
+            let id = volume_id(&slot, name, volume.access == Access::Shared);
+            let Some(record) = self.volumes.get(&id) else {
+                tracing::error!(slot = %slot, volume = %id, "not assigned: a volume is not in desired state");
+                return None;
+            };
+            volumes.insert(name.clone(), VolumeGrant { known: record.known, epoch: record.epoch() });
+        }
+        Some(Assignment {
+            role: role.clone(),
+            generation: self.record.generation(&slot.role, slot.index),
+            stopped: self.record.is_stopped(&slot.role, slot.index),
+            origin: self.origin.clone(),
+            volumes,
+            secrets,
+            slot,
+        })
+    }
+}

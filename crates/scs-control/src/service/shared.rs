@@ -1,0 +1,105 @@
+//! What the tasks and handles of the control plane share. None of it is a truth of its own: that is in the state store.
+
+use super::{Error, Options, Ports};
+use crate::agents::Agent;
+use crate::bundles::Bundles;
+use crate::discovery::Discovery;
+use crate::locks::Locks;
+use crate::state::{Error as StateError, State, Status};
+use crate::vault::Vault;
+use scs_api::agent::HostReport;
+use scs_api::error::{Code, Problem};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) state: State,
+    pub(crate) vault: Vault,
+    /// By host.
+    pub(crate) agents: BTreeMap<String, Arc<dyn Agent>>,
+    pub(crate) discovery: Arc<dyn Discovery>,
+    pub(crate) bundles: Arc<dyn Bundles>,
+    pub(crate) locks: Locks,
+    /// Raised whenever desired state has changed: assignments are made anew, and whoever follows a change looks again.
+    pub(crate) changed: watch::Sender<u64>,
+    pub(crate) services: watch::Sender<Vec<String>>,
+    /// Why assignments could not be handed over, by host; empty where they were.
+    pub(crate) refusals: watch::Sender<BTreeMap<String, Problem>>,
+    pub(crate) asked_to_end: CancellationToken,
+    pub(crate) stopping: CancellationToken,
+}
+
+impl Shared {
+    pub(super) fn new(options: Options, ports: Ports, state: State, vault: Vault) -> Result<Self, Error> {
+        let mut agents = BTreeMap::new();
+        for agent in ports.agents {
+            let host = agent.host().to_owned();
+            if agents.insert(host.clone(), agent).is_some() {
+                return Err(Error::Agents(format!("host {host} has two agents")));
+            }
+        }
+        if agents.is_empty() {
+            return Err(Error::Agents("there is no agent".to_owned()));
+        }
+        Ok(Self {
+            options,
+            state,
+            vault,
+            agents,
+            discovery: ports.discovery,
+            bundles: ports.bundles,
+            locks: Locks::default(),
+            changed: watch::Sender::new(0),
+            services: watch::Sender::new(Vec::new()),
+            refusals: watch::Sender::new(BTreeMap::new()),
+            asked_to_end: CancellationToken::new(),
+            stopping: CancellationToken::new(),
+        })
+    }
+
+    /// To be called after every change of desired state.
+    pub(crate) async fn refresh(&self) -> Result<(), StateError> {
+        let services = self.state.services().await?;
+        let wanted = services.into_iter().filter(|(_, record)| record.status != Status::Down);
+        let names = wanted.map(|(key, _)| key.to_string()).collect();
+        self.services.send_if_modified(|now| {
+            let differs = *now != names;
+            *now = names;
+            differs
+        });
+        self.changed.send_modify(|tick| *tick += 1);
+        Ok(())
+    }
+
+    /// What every host reports now.
+    pub(crate) fn reports(&self) -> Vec<HostReport> {
+        let report = |(host, agent): (&String, &Arc<dyn Agent>)| {
+            let mut report = agent.report().borrow().clone();
+            // An agent that has not looked yet has not named itself either.
+            report.host.clone_from(host);
+            report
+        };
+        self.agents.iter().map(report).collect()
+    }
+
+    pub(crate) fn agent(&self, host: &str) -> Result<&Arc<dyn Agent>, Problem> {
+        self.agents
+            .get(host)
+            .ok_or_else(|| Problem::new(Code::NotFound, format!("there is no host {host}")))
+    }
+}
+
+impl From<StateError> for Problem {
+    fn from(error: StateError) -> Self {
+        match &error {
+            StateError::Store(scs_ports::state::Error::Conflict { .. }) => {
+                Problem::of(Code::StalePlan, &error).hint("nothing was changed; try again")
+            }
+            _ => Problem::of(Code::Internal, &error),
+        }
+    }
+}

@@ -1,0 +1,605 @@
+//! A model world: one host whose agent does at once what it is told, unless a test says otherwise.
+
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use scs_api::agent::{
+    Applied, Assignments, ContainerReport, HostReport, LiveUpdateReport, Phase, ProvideReport, SlotReport, VolumeReport,
+};
+use scs_api::deploy::{BuildRequest, Event, PlanRequest, UpRequest};
+use scs_api::error::{Code, Problem};
+use scs_api::inspect::{Candidate, Considered, EndpointChange, EndpointInfo, EndpointQuery};
+use scs_api::log::{LogLine, LogQuery};
+use scs_api::routes::{ExecQuery, Pruned};
+use scs_control::agents::{Agent, ByteStream, ExecInput, ExecOutput, ExecSession, OutputLine, VolumeAt};
+use scs_control::bundles::Bundles;
+use scs_control::discovery::Discovery;
+use scs_control::store::Embedded;
+use scs_control::{EventStream, Handle, Options, Ports, Service};
+use scs_manifest::compiled::{Deployment, Query, Role};
+use scs_plan::change::{ChangeKind, classify};
+use scs_plan::slot::Slot;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// What a test makes of a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Script {
+    /// It stands in this phase, with this message.
+    Stands(Phase, String),
+    /// Its tombstones are never done.
+    NeverGoes,
+}
+
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub instance: String,
+    pub role: Role,
+    pub generation: u64,
+    pub secrets: BTreeMap<String, String>,
+    pub updates: BTreeMap<String, LiveUpdateReport>,
+}
+
+#[derive(Debug, Default)]
+pub struct Model {
+    pub assigned: Vec<Assignments>,
+    pub containers: BTreeMap<Slot, Container>,
+    pub volumes: BTreeMap<(Slot, String), String>,
+    pub scripts: BTreeMap<String, Script>,
+    pub images: BTreeSet<String>,
+    pub kept: Option<BTreeSet<String>>,
+    pub removed_volumes: Vec<String>,
+    pub imported: Vec<u8>,
+    pub started: u32,
+    /// Slots in the order in which they went.
+    pub went: Vec<Slot>,
+    pub refuse: Option<Problem>,
+}
+
+/// An agent of a host where nothing is real.
+#[derive(Debug)]
+pub struct World {
+    pub model: Mutex<Model>,
+    report: watch::Sender<HostReport>,
+    output: broadcast::Sender<OutputLine>,
+}
+
+impl World {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            model: Mutex::default(),
+            report: watch::Sender::new(HostReport::default()),
+            output: broadcast::channel(64).0,
+        })
+    }
+
+    pub fn model(&self) -> std::sync::MutexGuard<'_, Model> {
+        self.model.lock().expect("no test panicked with the model in hand")
+    }
+
+    /// Says what a role does from now on, and lets it be seen.
+    pub fn script(&self, role: &str, script: Option<Script>) {
+        let mut model = self.model();
+        match script {
+            Some(script) => drop(model.scripts.insert(role.to_owned(), script)),
+            None => drop(model.scripts.remove(role)),
+        }
+        self.act(&mut model);
+    }
+
+    pub fn say(&self, slot: Slot, line: &str) {
+        let _ = self.output.send(OutputLine { slot, line: line.to_owned() });
+    }
+
+    /// What is assigned now.
+    pub fn assigned(&self) -> Assignments {
+        self.model().assigned.last().cloned().unwrap_or_default()
+    }
+
+    pub fn running(&self) -> Vec<String> {
+        self.model().containers.keys().map(ToString::to_string).collect()
+    }
+
+    fn act(&self, model: &mut Model) {
+        let Some(assigned) = model.assigned.last().cloned() else { return };
+        let mut report = HostReport { host: "here".to_owned(), revision: assigned.revision, ..HostReport::default() };
+        for slot in &assigned.tombstones {
+            if model.scripts.get(&slot.role) == Some(&Script::NeverGoes) {
+                continue;
+            }
+            if model.containers.remove(slot).is_some() {
+                model.went.push(slot.clone());
+            }
+            report.gone.push(slot.clone());
+        }
+        for it in &assigned.assignments {
+            report.slots.push(slot_report(model, it));
+        }
+        self.report.send_replace(report);
+    }
+}
+
+fn slot_report(model: &mut Model, it: &scs_api::agent::Assignment) -> SlotReport {
+    let mut report = SlotReport {
+        slot: it.slot.clone(),
+        phase: Phase::Running,
+        message: None,
+        details: Vec::new(),
+        since: SystemTime::UNIX_EPOCH,
+        container: None,
+        applied: None,
+        restarts: 0,
+        live_updates: BTreeMap::new(),
+        volumes: BTreeMap::new(),
+    };
+    if let Some(Script::Stands(phase, message)) = model.scripts.get(&it.slot.role) {
+        report.phase = *phase;
+        report.since = SystemTime::now();
+        report.message = Some(message.clone());
+        report.details = vec!["last line of output".to_owned()];
+        report.container = model.containers.get(&it.slot).map(|it| container_report(it));
+        return report;
+    }
+    if it.stopped {
+        model.containers.remove(&it.slot);
+        report.phase = Phase::Stopped;
+        return report;
+    }
+    let secrets: BTreeMap<String, String> =
+        it.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
+    let keeps = model.containers.get(&it.slot).is_some_and(|running| {
+        running.generation == it.generation && classify(&running.role, &it.role) < ChangeKind::Replace
+    });
+    if !keeps {
+        model.started += 1;
+        let instance = format!("run-{}", model.started);
+        let fresh = Container {
+            instance,
+            role: it.role.clone(),
+            generation: it.generation,
+            secrets: secrets.clone(),
+            updates: BTreeMap::new(),
+        };
+        model.containers.insert(it.slot.clone(), fresh);
+        model.images.insert(it.role.image_digest.clone());
+    }
+    for name in it.volumes.keys() {
+        model.volumes.insert((it.slot.clone(), name.clone()), it.role.volumes[name].method.clone());
+    }
+    let container = model.containers.get_mut(&it.slot).expect("just made");
+    for (own, used) in &it.role.secrets {
+        if container.secrets.get(&used.from) != secrets.get(&used.from) {
+            let update = LiveUpdateReport {
+                at: SystemTime::now(),
+                running: false,
+                exit_code: Some(0),
+                took_ms: 1,
+                output: Vec::new(),
+                failures: 0,
+            };
+            container.updates.insert(own.clone(), update);
+        }
+    }
+    container.secrets = secrets;
+    container.role = it.role.clone();
+    report.live_updates = container.updates.clone();
+    report.applied = Some(Applied {
+        spec_digest: it.role.spec_digest.clone(),
+        image_digest: it.role.image_digest.clone(),
+        generation: it.generation,
+    });
+    report.container = Some(container_report(container));
+    for ((_, name), method) in model.volumes.iter().filter(|((slot, _), _)| *slot == it.slot) {
+        let volume = VolumeReport { method: method.clone(), place: format!("/volumes/{name}"), epoch: 1 };
+        report.volumes.insert(name.clone(), volume);
+    }
+    report
+}
+
+fn container_report(container: &Container) -> ContainerReport {
+    let provides = container.role.provide.iter().map(|(name, provide)| {
+        let port = provide.publish.port.unwrap_or(49152);
+        let report = ProvideReport {
+            address: format!("192.0.2.1:{port}"),
+            local_address: Some(format!("127.0.0.1:{port}")),
+            published: true,
+            failure: None,
+        };
+        (name.clone(), report)
+    });
+    ContainerReport {
+        instance: container.instance.clone(),
+        id: format!("id-{}", container.instance),
+        name: format!("scs-{}", container.role.name),
+        spec_digest: container.role.spec_digest.clone(),
+        image_digest: container.role.image_digest.clone(),
+        image: "sha256:0".to_owned(),
+        started: Some(SystemTime::UNIX_EPOCH),
+        exit_code: None,
+        provides: provides.collect(),
+    }
+}
+
+#[async_trait]
+impl Agent for World {
+    fn host(&self) -> &str {
+        "here"
+    }
+
+    async fn assign(&self, assignments: Assignments) -> Result<(), Problem> {
+        let mut model = self.model();
+        if let Some(problem) = &model.refuse {
+            return Err(problem.clone());
+        }
+        let last = model.assigned.last().map_or(0, |it| it.revision);
+        assert!(assignments.revision >= last, "assigned {} after {last}", assignments.revision);
+        model.assigned.push(assignments);
+        self.act(&mut model);
+        Ok(())
+    }
+
+    fn report(&self) -> watch::Receiver<HostReport> {
+        self.report.subscribe()
+    }
+
+    fn output(&self) -> broadcast::Receiver<OutputLine> {
+        self.output.subscribe()
+    }
+
+    async fn engine(&self) -> Result<String, Problem> {
+        Ok("Model 1".to_owned())
+    }
+
+    async fn build(&self, request: BuildRequest) -> Result<BoxStream<'static, Event>, Problem> {
+        let done = request.deployment.roles.values().map(|role| {
+            let slot = Slot {
+                environment: request.deployment.environment.clone(),
+                service: request.deployment.service.clone(),
+                role: role.name.clone(),
+                index: 0,
+            };
+            Event::SlotDone { slot, now: "built".to_owned(), took_ms: 1 }
+        });
+        let end = Event::Done { revision: 0, addresses: Vec::new() };
+        Ok(stream::iter(done.chain([end]).collect::<Vec<_>>()).boxed())
+    }
+
+    async fn images(&self) -> Result<BTreeSet<String>, Problem> {
+        Ok(self.model().images.clone())
+    }
+
+    async fn logs(&self, query: LogQuery) -> Result<BoxStream<'static, LogLine>, Problem> {
+        let lines: Vec<LogLine> = self
+            .model()
+            .containers
+            .iter()
+            .filter(|(slot, _)| slot.environment == query.environment)
+            .map(|(slot, container)| LogLine {
+                slot: slot.clone(),
+                instance: container.instance.clone(),
+                source: "stdout".to_owned(),
+                time: None,
+                line: "ready".to_owned(),
+            })
+            .collect();
+        Ok(stream::iter(lines).boxed())
+    }
+
+    /// Echoes its input, then exits with 7.
+    async fn exec(&self, instance: &str, query: ExecQuery) -> Result<ExecSession, Problem> {
+        if !self.model().containers.values().any(|it| it.instance == instance) {
+            return Err(Problem::new(Code::NotFound, format!("no container {instance}")));
+        }
+        let (input, mut received) = mpsc::channel(8);
+        let (sender, output) = mpsc::channel(8);
+        tokio::spawn(async move {
+            let _ = sender.send(ExecOutput::Stderr(query.command.into())).await;
+            while let Some(message) = received.recv().await {
+                match message {
+                    ExecInput::Data(data) => drop(sender.send(ExecOutput::Stdout(data)).await),
+                    ExecInput::Resize { columns, rows } => {
+                        let _ = sender.send(ExecOutput::Stdout(format!("{columns}x{rows}").into())).await;
+                    }
+                    ExecInput::End => break,
+                }
+            }
+            let _ = sender.send(ExecOutput::Exit(7)).await;
+        });
+        let output = stream::unfold(output, |mut it| async { Some((it.recv().await?, it)) }).boxed();
+        Ok(ExecSession { input, output })
+    }
+
+    async fn remove_volume(&self, volume: VolumeAt) -> Result<(), Problem> {
+        self.model().removed_volumes.push(volume.id.to_string());
+        Ok(())
+    }
+
+    async fn export_volume(&self, volume: VolumeAt) -> Result<ByteStream, Problem> {
+        Ok(stream::iter([Ok(format!("content of {}", volume.id).into())]).boxed())
+    }
+
+    async fn import_volume(&self, _volume: VolumeAt, mut content: ByteStream) -> Result<(), Problem> {
+        let mut imported = Vec::new();
+        while let Some(chunk) = content.next().await {
+            imported.extend_from_slice(&chunk.map_err(|error| Problem::of(Code::Internal, &error))?);
+        }
+        self.model().imported = imported;
+        Ok(())
+    }
+
+    async fn prune(&self, keep: BTreeSet<String>) -> Result<Pruned, Problem> {
+        let mut model = self.model();
+        let removed = model.images.iter().filter(|it| !keep.contains(*it)).cloned().collect();
+        model.images.retain(|it| keep.contains(it));
+        model.kept = Some(keep);
+        Ok(Pruned { removed, bytes: 1 })
+    }
+}
+
+/// A registry that knows one thing.
+#[derive(Debug)]
+pub struct Registry;
+
+pub fn endpoint() -> EndpointInfo {
+    EndpointInfo {
+        name: "dev/blog/mysql/mysql".to_owned(),
+        instance: "run-1".to_owned(),
+        address: "192.0.2.1:3306".to_owned(),
+        protocol: "tcp".to_owned(),
+        attributes: BTreeMap::new(),
+        health: "passing".to_owned(),
+        suspect: false,
+    }
+}
+
+#[async_trait]
+impl Discovery for Registry {
+    fn address(&self) -> String {
+        "127.0.0.1:9640".to_owned()
+    }
+
+    async fn list(&self, query: EndpointQuery) -> Result<Vec<EndpointInfo>, Problem> {
+        let known = endpoint();
+        Ok(if query.environment.as_deref().is_none_or(|it| it == "dev") { vec![known] } else { Vec::new() })
+    }
+
+    async fn resolve(&self, query: EndpointQuery) -> Result<Vec<EndpointInfo>, Problem> {
+        self.list(query).await
+    }
+
+    async fn watch(&self, _query: EndpointQuery) -> Result<BoxStream<'static, EndpointChange>, Problem> {
+        let present = EndpointChange {
+            change: "present".to_owned(),
+            endpoint: endpoint(),
+            reason: None,
+            at: SystemTime::UNIX_EPOCH,
+        };
+        Ok(stream::iter([present]).chain(stream::pending()).boxed())
+    }
+
+    async fn explain(&self, _subscriber: &Slot, _requirement: &str, query: &Query) -> Result<Considered, Problem> {
+        let candidate = Candidate {
+            name: format!("{}/{}/{}/{}", query.environment, query.service, query.role, query.endpoint),
+            address: "192.0.2.1:3306".to_owned(),
+            chosen: true,
+            reason: "it matches".to_owned(),
+        };
+        Ok(Considered {
+            told: vec!["192.0.2.1:3306".to_owned()],
+            candidates: vec![candidate],
+            pushed: Some(SystemTime::UNIX_EPOCH),
+            applied: Some(true),
+        })
+    }
+}
+
+/// Bundles in memory.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
+
+#[async_trait]
+impl Bundles for Memory {
+    async fn has(&self, digest: &str) -> Result<bool, Problem> {
+        Ok(self.0.lock().expect("whole").contains_key(digest))
+    }
+
+    async fn get(&self, digest: &str) -> Result<Option<ByteStream>, Problem> {
+        let found = self.0.lock().expect("whole").get(digest).cloned();
+        Ok(found.map(|it| stream::iter([Ok(it.into())]).boxed()))
+    }
+
+    async fn put(&self, digest: &str, mut content: ByteStream) -> Result<(), Problem> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = content.next().await {
+            bytes.extend_from_slice(&chunk.map_err(|error| Problem::of(Code::Internal, &error))?);
+        }
+        self.0.lock().expect("whole").insert(digest.to_owned(), bytes);
+        Ok(())
+    }
+}
+
+/// A control plane that runs over a world.
+pub struct Plane {
+    pub handle: Handle,
+    pub world: Arc<World>,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Plane {
+    pub async fn start(directory: &Path, world: &Arc<World>) -> Self {
+        let (service, handle) = open(directory, world).await.expect("opens");
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(service.run(shutdown.clone()));
+        Self { handle, world: world.clone(), shutdown, task }
+    }
+
+    /// Ends it as a program's end does; the world stays.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.expect("ends in order");
+        drop(self.handle);
+    }
+
+    pub async fn up(&self, deployment: &Deployment) -> Result<Vec<Event>, Problem> {
+        let plan = self.plan(deployment).await?;
+        Ok(all(self.handle.up(&deployment.environment, &deployment.service, up(deployment, plan)).await?).await)
+    }
+
+    pub async fn plan(&self, deployment: &Deployment) -> Result<u64, Problem> {
+        let request = PlanRequest { deployment: deployment.clone(), origin: origin() };
+        let response = self.handle.plan(&deployment.environment, &deployment.service, request).await?;
+        Ok(response.plan.base_revision)
+    }
+
+    /// Actions of a plan, by role.
+    pub async fn actions(&self, deployment: &Deployment) -> Vec<String> {
+        let request = PlanRequest { deployment: deployment.clone(), origin: origin() };
+        let response = self.handle.plan(&deployment.environment, &deployment.service, request).await.expect("a plan");
+        let steps = response.plan.steps.iter();
+        steps.map(|it| format!("{} {:?}{}", it.slot.role, it.action, if it.build { " build" } else { "" })).collect()
+    }
+
+    pub async fn down(&self, environment: &str, service: &str) -> Vec<Event> {
+        let request = scs_api::deploy::DownRequest { who: "test".to_owned() };
+        all(self.handle.down(environment, service, request).await.expect("accepted")).await
+    }
+}
+
+pub async fn open(directory: &Path, world: &Arc<World>) -> Result<(Service, Handle), String> {
+    let store = Embedded::open(directory).map_err(|error| chain(&error))?;
+    let ports = Ports {
+        store: Arc::new(store),
+        agents: vec![world.clone()],
+        discovery: Arc::new(Registry),
+        bundles: Arc::new(Memory::default()),
+    };
+    let options = Options { state_directory: directory.to_owned(), version: "1.2.3".to_owned() };
+    Service::open(options, ports).await.map_err(|error| chain(&error))
+}
+
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |it| it.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+pub fn up(deployment: &Deployment, base_revision: u64) -> UpRequest {
+    UpRequest {
+        deployment: deployment.clone(),
+        origin: origin(),
+        base_revision,
+        secrets: BTreeMap::new(),
+        take_over: false,
+        who: "test".to_owned(),
+    }
+}
+
+pub fn origin() -> PathBuf {
+    PathBuf::from("/home/test/blog")
+}
+
+/// All events of a stream; a stream that does not end fails the test.
+pub async fn all(stream: EventStream) -> Vec<Event> {
+    tokio::time::timeout(Duration::from_secs(600), stream.collect()).await.expect("the stream ends")
+}
+
+/// Events in few words.
+pub fn words(events: &[Event]) -> Vec<String> {
+    events
+        .iter()
+        .map(|event| match event {
+            Event::Step { slot, doing } => format!("{}: {doing}", slot.role),
+            Event::SlotDone { slot, now, .. } => format!("{} {now}", slot.role),
+            Event::Output { slot, line } => format!("{}| {line}", slot.role),
+            Event::Warning { message } => format!("warning: {message}"),
+            Event::Done { revision, .. } => format!("done at {revision}"),
+            Event::Failed { problem } => format!("failed: {}", problem.message),
+        })
+        .collect()
+}
+
+/// Waits until something holds, and says what was there last when it does not come to hold.
+pub async fn until<T: std::fmt::Debug>(what: &str, mut look: impl FnMut() -> Result<(), T>) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        match look() {
+            Ok(()) => return,
+            Err(last) => assert!(tokio::time::Instant::now() < deadline, "{what}: last seen {last:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A role in which everything is empty, laid over with `with`; its digests are made of its content.
+pub fn role(name: &str, with: &Value) -> Role {
+    let mut value = json!({
+        "name": name, "image_digest": "", "spec_digest": "",
+        "image": {
+            "title": null, "source": {"reference": name}, "source_digest": null, "base": {"reference": name},
+            "configurator": {"method": "none"}, "parameters": {}, "command": null, "entrypoint": null, "user": null,
+            "platform": "linux/amd64",
+        },
+        "process": {
+            "command": null, "environment": {}, "memory": null, "cpus": null, "shm_size": null, "stop_grace_period": "10s",
+        },
+        "provide": {}, "require": {}, "secrets": {}, "volumes": {},
+        "network": {"method": "bridge"}, "quiesce": null, "logs": [], "replicas": 1,
+        "placement": {"host": null, "spread": null}, "on_host_loss": "wait", "fence": "none", "restart": "always",
+    });
+    lay_over(&mut value, with);
+    let mut role: Role = serde_json::from_value(value).expect("a valid role");
+    role.image_digest = format!("image {}", serde_json::to_string(&role.image).expect("serialisable"));
+    role.spec_digest = format!("spec {}", serde_json::to_string(&role).expect("serialisable"));
+    role
+}
+
+fn lay_over(under: &mut Value, over: &Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                lay_over(under.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over.clone(),
+    }
+}
+
+pub fn live_update() -> Value {
+    json!({"action": {"command": ["/u"]}, "timeout": "30s", "debounce": "250ms", "on_failure": "retry", "on_empty": "hold"})
+}
+
+/// The blog: a database with a volume and a generated password, and a site that needs both.
+pub fn blog(environment: &str, parameter: u32) -> Deployment {
+    let secret = json!({"from": "db", "as": "file", "liveupdate": live_update()});
+    let mysql = json!({
+        "provide": {"mysql": {
+            "description": null, "port": 3306, "protocol": "tcp", "method": "disco",
+            "publish": {"port": null, "address": null}, "attributes": {}, "health": null}},
+        "secrets": {"ROOT_PASSWORD": secret},
+        "volumes": {"data": {"path": "/data", "access": "single", "owner": null, "mode": null, "method": "local"}},
+    });
+    let wordpress = json!({
+        "image": {"parameters": {"p": parameter}},
+        "provide": {"http": {
+            "description": null, "port": 80, "protocol": "tcp", "method": "disco",
+            "publish": {"port": 8080, "address": null}, "attributes": {}, "health": null}},
+        "require": {"mysql": {
+            "description": null,
+            "method": {"disco": {"environment": environment, "service": "blog", "role": "mysql", "endpoint": "mysql"}},
+            "min": 1, "wait": "1m", "liveupdate": live_update()}},
+        "secrets": {"DB_PASSWORD": secret},
+    });
+    let roles = [role("mysql", &mysql), role("wordpress", &wordpress)];
+    Deployment {
+        version: 1,
+        environment: environment.to_owned(),
+        service: "blog".to_owned(),
+        secrets: [("db".to_owned(), scs_manifest::compiled::SecretSource::Generate(32))].into_iter().collect(),
+        roles: roles.into_iter().map(|it| (it.name.clone(), it)).collect(),
+        layouts: indexmap::IndexMap::new(),
+    }
+}
