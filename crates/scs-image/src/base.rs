@@ -145,10 +145,8 @@ async fn debootstrap(
     let (program, arguments) = maker.command(tools)?;
     progress.line(&format!("making {reference} with {}", program_name(&program)));
     let tail = Tail::new(progress);
-    let made = debian::run(&program, &arguments, tools, &tail, async |tar| {
-        engine.import(&reference, tar, &Labels::from([(LABEL.to_owned(), maker.name.clone())])).await
-    })
-    .await;
+    let labels = Labels::from([(LABEL.to_owned(), maker.name.clone())]);
+    let made = debian::run(&program, &arguments, tools, &tail, |tar| engine.import(&reference, tar, &labels)).await;
     let failed = |message: String| Error::Failed {
         program: program_name(&program),
         name: maker.name.clone(),

@@ -1,6 +1,7 @@
 //! The image service: finds an image by its digest, in this engine, then in each cache, and builds it otherwise.
 
 mod build;
+mod list;
 mod plain;
 mod prune;
 mod turns;

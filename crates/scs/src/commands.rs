@@ -223,3 +223,8 @@ fn who() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{user}@{}", host.trim())
 }
+
+/// Done on Ctrl-C or a polite request to end.
+pub async fn interrupted() {
+    change::interrupt().await;
+}

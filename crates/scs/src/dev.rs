@@ -1,7 +1,9 @@
 //! The embedded server and agent of this user: where it lives, how it is found, started and ended.
 
+pub mod daemon;
 pub mod lock;
 pub mod log;
+pub mod notify;
 pub mod start;
 pub mod unit;
 

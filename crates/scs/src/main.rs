@@ -10,6 +10,7 @@ mod load;
 mod output;
 mod paths;
 mod settings;
+mod wiring;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
@@ -53,10 +54,17 @@ fn failed(screen: Screen, failure: &Failure) -> Exit {
 
 /// Help and version go to standard output and are no failure; the rest is a usage error.
 fn unparsed(error: &clap::Error) -> Exit {
-    // Nobody may read it; then there is nobody to tell.
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::DONE,
-        _ => Exit::USAGE,
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // Nobody may read it; then there is nobody to tell.
+        let _ = error.print();
+        return Exit::DONE;
     }
+    let color = io::stderr().is_terminal() && std::env::var_os(env::NO_COLOR).is_none_or(|value| value.is_empty());
+    let text = if color { error.render().ansi().to_string() } else { error.render().to_string() };
+    // Its own last line, in the words of every other error here.
+    let text = text.split("\nFor more information, try").next().unwrap_or_default();
+    output::say(text.trim_end());
+    Printer { screen: Screen { stderr_color: color, ..Screen::default() } }
+        .hint("`scs --help` and `scs COMMAND --help` say what can be typed");
+    Exit::USAGE
 }

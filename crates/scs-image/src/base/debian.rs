@@ -142,12 +142,12 @@ fn timestamp(text: &str) -> Option<String> {
 
 /// Runs the program and hands its tar to `take`; the inner result is `take`'s. A program that fails breaks the tar off, so
 /// that nobody takes a half one for whole.
-pub(super) async fn run<T>(
+pub(super) async fn run<T, F: Future<Output = T>>(
     program: &Path,
     arguments: &[String],
     tools: &Tools,
     progress: &Tail<'_>,
-    take: impl AsyncFnOnce(BoxStream<'static, std::io::Result<Bytes>>) -> T,
+    take: impl FnOnce(BoxStream<'static, std::io::Result<Bytes>>) -> F,
 ) -> Result<T, String> {
     let mut command = Command::new(program);
     command.args(arguments).envs(tools.environment.iter().cloned()).envs(apt_proxies(tools).await);

@@ -50,7 +50,7 @@ impl Images {
         Ok(pruned)
     }
 
-    fn recorded(&self) -> Result<Vec<String>, Error> {
+    pub(super) fn recorded(&self) -> Result<Vec<String>, Error> {
         let directory = self.records();
         let listing = match std::fs::read_dir(&directory) {
             Ok(listing) => listing,

@@ -73,8 +73,8 @@ pub struct Docs {
 /// A page that the program writes about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Page {
-    /// Every command with its arguments.
+    // Every command with its arguments.
     Commands,
-    /// Every key of both manifests.
+    // Every key of both manifests.
     Manifests,
 }

@@ -56,8 +56,8 @@ pub struct Schema {
 /// A kind of manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// image.yaml
+    // image.yaml
     Image,
-    /// deployment.yaml
+    // deployment.yaml
     Deployment,
 }

@@ -66,10 +66,10 @@ pub struct Output {
 /// A format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    // For people.
     #[default]
     Table,
-    /// For programs.
+    // For programs.
     Json,
 }
 

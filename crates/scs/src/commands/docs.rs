@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 pub fn run(context: &Context, args: &Docs) -> Outcome {
     let page = match args.page {
         Page::Commands => commands(),
-        Page::Manifests => super::schema::reference(),
+        Page::Manifests => scs_manifest::schema::reference(),
     };
     context.printer.bytes(page.as_bytes())?;
     Ok(Exit::DONE)

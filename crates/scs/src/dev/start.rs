@@ -41,6 +41,8 @@ pub async fn find_or_start(files: &Files, printer: &Printer) -> Result<(Client, 
         Err(failure) if failure.exit() == Exit::UNAVAILABLE => {}
         found => return found,
     }
+    // Asked here, where the answer can be shown well, and not from a log.
+    crate::wiring::installation::engine().await?;
     let before = log::size(&files.log());
     let mut child = spawn(files)?;
     let deadline = Instant::now() + PATIENCE;

@@ -15,10 +15,10 @@ fn tools(root: bool, programs: &[(&str, &str)]) -> (tempfile::TempDir, Tools) {
 }
 
 /// Through the shell: a program that was just written cannot always be started while other tests fork.
-async fn run_script<T>(
+async fn run_script<T, F: Future<Output = T>>(
     script: &Path,
     tail: &Tail<'_>,
-    take: impl AsyncFnOnce(BoxStream<'static, std::io::Result<Bytes>>) -> T,
+    take: impl FnOnce(BoxStream<'static, std::io::Result<Bytes>>) -> F,
 ) -> Result<T, String> {
     let tools = Tools { path: Vec::new(), root: true, environment: Vec::new() };
     run(Path::new("/bin/sh"), &[script.display().to_string()], &tools, tail, take).await

@@ -1,0 +1,256 @@
+//! The content of volumes as tar streams: by the `tar` of this machine, which knows owners, links, holes and attributes.
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use scs_api::error::{Code, Problem};
+use scs_control::agents::{ByteStream, VolumeAt, VolumeSeen};
+use scs_ports::engine::{Engine, MountSource};
+use scs_ports::volume::{Error, VolumeProvisioner, VolumeRequest};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+use tokio_util::io::{ReaderStream, StreamReader};
+
+/// Files that are counted for a size; beyond it that takes too long to be worth it in a list.
+const COUNTED: usize = 20_000;
+
+/// The volumes of this host.
+#[derive(Debug, Clone)]
+pub struct Volumes {
+    /// The container engine.
+    pub engine: Arc<dyn Engine>,
+    /// Provisioners by method.
+    pub methods: BTreeMap<String, Arc<dyn VolumeProvisioner>>,
+    /// Id of this installation.
+    pub owner: String,
+}
+
+impl Volumes {
+    /// Deletes a volume's data.
+    pub async fn remove(&self, volume: &VolumeAt) -> Result<(), Problem> {
+        self.method(volume)?.destroy(&volume.id).await.map_err(|error| problem(&error))
+    }
+
+    /// Where it is, and what it holds.
+    pub async fn inspect(&self, volume: &VolumeAt) -> Result<VolumeSeen, Problem> {
+        let Some(found) = self.method(volume)?.inspect(&volume.id).await.map_err(|error| problem(&error))? else {
+            return Ok(VolumeSeen::default());
+        };
+        Ok(match found.source {
+            MountSource::Host(path) => {
+                let counted = path.clone();
+                let bytes = tokio::task::spawn_blocking(move || size(&counted)).await.ok().flatten();
+                VolumeSeen { place: Some(path.display().to_string()), bytes }
+            }
+            MountSource::Named(name) => VolumeSeen { place: Some(format!("engine volume {name}")), bytes: None },
+        })
+    }
+
+    /// A volume's content.
+    pub async fn export(&self, volume: &VolumeAt) -> Result<ByteStream, Problem> {
+        let directory = self.directory(volume, false).await?;
+        let mut child = tar(&["--create", "--file=-", "--sparse", "."], &directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| no_tar(&error))?;
+        let stdout = child.stdout.take().expect("it was piped");
+        let bytes = ReaderStream::with_capacity(stdout, 256 << 10);
+        // An archive that `tar` did not finish must not look whole.
+        let end = stream::once(async move { finish(child).await.map_err(io::Error::other) });
+        Ok(bytes.chain(end.try_filter_map(|()| async { Ok(None) })).boxed())
+    }
+
+    /// Puts an archive's files in place of a volume's content. Until all of them are there, the old ones stay.
+    pub async fn import(&self, volume: &VolumeAt, content: ByteStream) -> Result<(), Problem> {
+        let directory = self.directory(volume, true).await?;
+        let parent = directory.parent().unwrap_or(Path::new("/"));
+        let fresh =
+            tempfile::Builder::new().prefix(".scs-import-").tempdir_in(parent).map_err(|error| io_problem(&error))?;
+        let mut child = tar(&["--extract", "--file=-", "--preserve-permissions"], fresh.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| no_tar(&error))?;
+        let mut stdin = child.stdin.take().expect("it was piped");
+        let mut content = StreamReader::new(content.map_err(io::Error::other));
+        let copied = tokio::io::copy(&mut content, &mut stdin).await;
+        let closed = stdin.shutdown().await;
+        drop(stdin);
+        // What `tar` says went wrong says more than the broken pipe it leaves.
+        finish(child).await.map_err(|why| {
+            Problem::new(Code::BadRequest, format!("the archive cannot be unpacked: {why}"))
+                .hint("the volume is as it was")
+        })?;
+        copied.map_err(|error| io_problem(&error))?;
+        closed.map_err(|error| io_problem(&error))?;
+        tokio::task::spawn_blocking(move || swap(&directory, fresh.path()))
+            .await
+            .map_err(|error| io_problem(&io::Error::other(error)))?
+            .map_err(|error| io_problem(&error))
+    }
+
+    fn method(&self, volume: &VolumeAt) -> Result<&Arc<dyn VolumeProvisioner>, Problem> {
+        self.methods.get(&volume.method).ok_or_else(|| {
+            let known: Vec<&str> = self.methods.keys().map(String::as_str).collect();
+            Problem::new(Code::Failed, format!("this host has no volume method `{}`", volume.method))
+                .hint(format!("it has {}", known.join(", ")))
+        })
+    }
+
+    async fn directory(&self, volume: &VolumeAt, make: bool) -> Result<PathBuf, Problem> {
+        let method = self.method(volume)?;
+        let found = method.inspect(&volume.id).await.map_err(|error| problem(&error))?;
+        let ensured = match found {
+            Some(found) => found,
+            None if make => {
+                let request = VolumeRequest {
+                    id: volume.id.clone(),
+                    known: volume.known,
+                    epoch: volume.epoch,
+                    owner: self.owner.clone(),
+                    options: volume.options.clone(),
+                    parent: None,
+                    origin: volume.origin.clone(),
+                };
+                method.ensure(&request).await.map_err(|error| problem(&error))?
+            }
+            None => return Err(Problem::new(Code::NotFound, format!("volume {} is not on this host", volume.id))),
+        };
+        match ensured.source {
+            MountSource::Host(path) => Ok(path),
+            MountSource::Named(name) => {
+                let info = self.engine.info().await.map_err(|error| super::engine_problem(&error))?;
+                let path = info.root.join("volumes").join(&name).join("_data");
+                if path.is_dir() {
+                    return Ok(path);
+                }
+                Err(Problem::new(
+                    Code::Failed,
+                    format!("the files of the engine's volume {name} cannot be reached from here"),
+                )
+                .hint("it needs root, and a volume of the engine's `local` driver"))
+            }
+        }
+    }
+}
+
+fn tar(arguments: &[&str], directory: &Path) -> Command {
+    let mut command = Command::new("tar");
+    command
+        .args(["--numeric-owner", "--acls", "--xattrs", "--xattrs-include=*"])
+        .arg("--directory")
+        .arg(directory)
+        .args(arguments)
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Waits for `tar`; its last words where it failed.
+async fn finish(mut child: Child) -> Result<(), String> {
+    let mut words = String::new();
+    if let Some(stderr) = &mut child.stderr {
+        let _ = stderr.take(16 << 10).read_to_string(&mut words).await;
+    }
+    let status = child.wait().await.map_err(|error| error.to_string())?;
+    if status.success() {
+        return Ok(());
+    }
+    let last = words.lines().rev().find(|line| !line.contains("Exiting with failure")).unwrap_or("it gave no reason");
+    Err(last.to_owned())
+}
+
+/// Puts the entries of `fresh` in place of those of `directory`, which itself stays: it may be mounted.
+fn swap(directory: &Path, fresh: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let parent = directory.parent().unwrap_or(Path::new("/"));
+    let old = tempfile::Builder::new().prefix(".scs-replaced-").tempdir_in(parent)?;
+    let entries =
+        |of: &Path| -> io::Result<Vec<PathBuf>> { std::fs::read_dir(of)?.map(|entry| Ok(entry?.path())).collect() };
+    let name = |path: &Path| path.file_name().map(std::ffi::OsStr::to_owned).unwrap_or_default();
+    let mut moved = Vec::new();
+    let all = entries(directory)?
+        .into_iter()
+        .map(|entry| (entry.clone(), old.path().join(name(&entry))))
+        .chain(entries(fresh)?.into_iter().map(|entry| (entry.clone(), directory.join(name(&entry)))));
+    for (from, to) in all {
+        if let Err(error) = std::fs::rename(&from, &to) {
+            for (from, to) in moved.into_iter().rev() {
+                let _: io::Result<()> = std::fs::rename::<&PathBuf, &PathBuf>(&to, &from);
+            }
+            return Err(error);
+        }
+        moved.push((from, to));
+    }
+    // The archive's `.` carries owner and mode of the volume's root.
+    let root = std::fs::metadata(fresh)?;
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(root.mode() & 0o7777))?;
+    let now = std::fs::metadata(directory)?;
+    if (now.uid(), now.gid()) != (root.uid(), root.gid()) {
+        std::os::unix::fs::chown(directory, Some(root.uid()), Some(root.gid()))?;
+    }
+    Ok(())
+}
+
+/// Bytes on disk, where that can be said quickly.
+fn size(directory: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (mut bytes, mut count, mut left) = (0, 0, vec![directory.to_owned()]);
+    while let Some(directory) = left.pop() {
+        for entry in std::fs::read_dir(directory).ok()? {
+            let entry = entry.ok()?;
+            let metadata = entry.metadata().ok()?;
+            count += 1;
+            if count > COUNTED {
+                return None;
+            }
+            bytes += metadata.blocks() * 512;
+            if metadata.is_dir() {
+                left.push(entry.path());
+            }
+        }
+    }
+    Some(bytes)
+}
+
+fn problem(error: &Error) -> Problem {
+    let code = match error {
+        Error::Missing { .. } => Code::NotFound,
+        Error::Foreign { .. } | Error::StaleEpoch { .. } => Code::Conflict,
+        _ => Code::Failed,
+    };
+    Problem::of(code, error)
+}
+
+fn io_problem(error: &io::Error) -> Problem {
+    Problem::of(Code::Failed, error).hint("the volume is as it was, unless the message says otherwise")
+}
+
+fn no_tar(error: &io::Error) -> Problem {
+    let mut problem = Problem::new(Code::Failed, "cannot run `tar`");
+    problem.causes.push(error.to_string());
+    problem.hint("install it: `apt-get install tar`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_volume_held_goes_only_when_all_of_the_new_is_there() {
+        let base = tempfile::tempdir().unwrap();
+        let (volume, fresh) = (base.path().join("data"), base.path().join("fresh"));
+        for (directory, file) in [(&volume, "old"), (&fresh, "new")] {
+            std::fs::create_dir(directory).unwrap();
+            std::fs::write(directory.join(file), file).unwrap();
+        }
+        swap(&volume, &fresh).unwrap();
+        let names: Vec<_> = std::fs::read_dir(&volume).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["new"]);
+        assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 2, "nothing is left beside");
+    }
+}
