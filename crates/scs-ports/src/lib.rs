@@ -3,6 +3,7 @@
 //! Every trait is object-safe and chosen by configuration at run time. Every implementation, the fakes included, passes
 //! the suite of its port in [`conformance`].
 
+pub mod conformance;
 pub mod engine;
 pub mod fake;
 pub mod network;

@@ -1,0 +1,105 @@
+//! Output of containers, and commands inside them.
+#![expect(missing_docs, reason = "named by what they show")]
+
+use super::{World, done, soon};
+use crate::conformance::read_all;
+use crate::engine::{Error, Exec, LogChunk, Logs, Stream};
+use futures_util::StreamExt;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+use tokio::io::AsyncWriteExt;
+
+async fn ended(world: &World, command: &[&str]) -> String {
+    let id = world.run(&world.container("one", command)).await;
+    done("wait", soon("the container's end", world.engine.wait(&id)).await);
+    id
+}
+
+async fn lines(world: &World, id: &str, request: &Logs) -> Vec<LogChunk> {
+    let stream = done("logs", world.engine.logs(id, request).await);
+    let all: Vec<_> = soon("the end of the output", stream.collect()).await;
+    all.into_iter().map(|it| done("a line", it)).collect()
+}
+
+fn texts(lines: &[LogChunk]) -> Vec<String> {
+    lines.iter().map(|it| String::from_utf8_lossy(&it.bytes).into_owned()).collect()
+}
+
+pub async fn output_comes_in_lines_of_both_streams(world: &World) {
+    let before = SystemTime::now() - Duration::from_secs(1);
+    let id = ended(world, &["play", "out=one", "err=two", "out=", "out=three"]).await;
+    let all = lines(world, &id, &Logs::default()).await;
+    let of = |stream| texts(&all.iter().filter(|it| it.stream == stream).cloned().collect::<Vec<_>>());
+    assert_eq!(of(Stream::Stdout), ["one", "", "three"]);
+    assert_eq!(of(Stream::Stderr), ["two"]);
+    assert!(all.iter().all(|it| it.time.is_some_and(|time| time > before)), "{all:?}");
+    world.remove(&id).await;
+}
+
+pub async fn the_last_lines_can_be_asked_for(world: &World) {
+    let id = ended(world, &["play", "out=1", "out=2", "out=3"]).await;
+    assert_eq!(texts(&lines(world, &id, &Logs { tail: Some(2), ..Logs::default() }).await), ["2", "3"]);
+    assert_eq!(texts(&lines(world, &id, &Logs { tail: Some(0), ..Logs::default() }).await), [""; 0]);
+    world.remove(&id).await;
+}
+
+pub async fn output_can_be_narrowed_in_time(world: &World) {
+    let id = ended(world, &["play", "out=1", "sleep=50ms", "out=2", "sleep=50ms", "out=3"]).await;
+    let all = lines(world, &id, &Logs::default()).await;
+    let middle = all[1].time;
+    assert_eq!(texts(&lines(world, &id, &Logs { since: middle, ..Logs::default() }).await), ["2", "3"]);
+    assert_eq!(texts(&lines(world, &id, &Logs { until: middle, ..Logs::default() }).await), ["1", "2"]);
+    world.remove(&id).await;
+}
+
+pub async fn following_goes_on_until_the_container_ends(world: &World) {
+    let id = world.run(&world.container("one", &["play", "out=1", "sleep=300ms", "out=2"])).await;
+    let all = lines(world, &id, &Logs { follow: true, ..Logs::default() }).await;
+    assert_eq!(texts(&all), ["1", "2"]);
+    world.remove(&id).await;
+}
+
+pub async fn a_command_runs_inside_with_its_own_environment(world: &World) {
+    let id = world.runs("one").await;
+    let request = Exec {
+        environment: BTreeMap::from([("COLOR".to_owned(), "red; $HOME \"quoted\"".to_owned())]),
+        ..world.command(&["play", "env=COLOR", "err=oops", "exit=7"])
+    };
+    let process = done("exec", world.engine.exec(&id, &request).await);
+    let (out, err) = read_all("the command's output", process.output).await;
+    assert_eq!((out.as_str(), err.as_str()), ("red; $HOME \"quoted\"\n", "oops\n"));
+    assert_eq!(done("its exit code", process.control.exit_code().await), Some(7));
+    world.remove(&id).await;
+}
+
+pub async fn a_command_reads_its_input(world: &World) {
+    let id = world.runs("one").await;
+    let request = Exec { stdin: true, ..world.command(&["play", "cat"]) };
+    let mut process = done("exec", world.engine.exec(&id, &request).await);
+    let mut input = process.input.take().expect("its input is attached");
+    let writing = async {
+        input.write_all(b"hello\n").await.expect("it can be written to");
+        input.shutdown().await.expect("it can be ended");
+    };
+    let reading = read_all("what it sends back", process.output);
+    let ((), (out, _)) = soon("the command", async { tokio::join!(writing, reading) }).await;
+    assert_eq!(out, "hello\n");
+    assert_eq!(done("its exit code", process.control.exit_code().await), Some(0));
+    world.remove(&id).await;
+}
+
+pub async fn a_command_that_runs_has_no_exit_code_yet(world: &World) {
+    let id = world.runs("one").await;
+    let process = done("exec", world.engine.exec(&id, &world.command(&["play", "sleep=1h"])).await);
+    assert_eq!(done("its exit code", process.control.exit_code().await), None);
+    world.remove(&id).await;
+}
+
+pub async fn no_command_runs_in_a_stopped_container(world: &World) {
+    let id = ended(world, &["play"]).await;
+    match world.engine.exec(&id, &world.command(&["play"])).await {
+        Err(Error::Conflict { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    world.remove(&id).await;
+}
