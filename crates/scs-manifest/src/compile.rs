@@ -6,8 +6,6 @@ mod image;
 mod ports;
 mod resolve;
 mod role;
-#[cfg(test)]
-mod tests;
 mod volumes;
 
 use crate::compiled::{Deployment, Role};

@@ -4,8 +4,6 @@ mod connections;
 mod container;
 mod methods;
 mod secrets;
-#[cfg(test)]
-mod tests;
 
 pub use connections::{Match, Network, Provide, Require, RequireFrom, Volume};
 pub use container::{Container, ImageUse, SecretUse, Variable};

@@ -72,7 +72,8 @@ pub fn spec_digest(role: &Role) -> String {
 
 /// JSON without white space, keys sorted by their bytes, whatever order the value was made in.
 ///
-/// Numbers are written as `serde_json` writes them: integers plain, others in the shortest form that reads back the same.
+/// Integers are written plain; other numbers as the shortest decimals that read back the same, without exponent and with
+/// a point. Not as `serde_json` writes them, which has changed between its versions.
 #[must_use]
 pub fn canonical(value: &Value) -> String {
     let mut text = String::new();
@@ -105,6 +106,13 @@ fn write_canonical(value: &Value, text: &mut String) {
                 write_canonical(item, text);
             }
             text.push(']');
+        }
+        Value::Number(number) if number.is_f64() => {
+            let decimal = number.as_f64().unwrap_or_default().to_string();
+            text.push_str(&decimal);
+            if !decimal.contains('.') {
+                text.push_str(".0");
+            }
         }
         scalar => text.push_str(&scalar.to_string()),
     }

@@ -2,8 +2,6 @@
 
 mod connections;
 mod engine;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use connections::ACCESS;
 pub(crate) use engine::reference;

@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod digest;
 pub mod duration;
 pub mod image;
+pub mod init;
 pub mod merge;
 mod reader;
 pub mod schema;

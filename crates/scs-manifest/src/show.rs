@@ -62,7 +62,15 @@ fn show_map(map: &Map, indent: usize, lines: &mut Vec<Line>) {
 
 fn show_list(items: &[Node], indent: usize, lines: &mut Vec<Line>) {
     for item in items {
-        show_value(&format!("{:indent$}-", ""), item, indent + 2, lines);
+        match &item.value {
+            Value::Map(map) if !map.is_empty() => {
+                let first = lines.len();
+                show_map(map, indent + 2, lines);
+                let (line, _) = &mut lines[first];
+                *line = format!("{:indent$}- {}", "", line.trim_start());
+            }
+            _ => show_value(&format!("{:indent$}-", ""), item, indent + 2, lines),
+        }
     }
 }
 
@@ -103,7 +111,7 @@ fn inline(node: &Node) -> String {
 }
 
 /// Text as a plain scalar where that is safe anywhere, else quoted as in JSON, which YAML reads alike.
-fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
     let plain = !text.is_empty()
         && text.chars().all(safe)

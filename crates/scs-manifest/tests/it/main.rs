@@ -4,5 +4,7 @@ mod bad_connections;
 mod bad_files;
 mod bad_images;
 mod good;
+mod init;
+mod properties;
 mod schema;
 mod support;
