@@ -1,0 +1,7 @@
+//! The codec against its description, and against anything.
+
+#![allow(clippy::unwrap_used)]
+
+mod anything;
+mod codec;
+mod description;
