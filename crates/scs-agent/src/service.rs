@@ -385,6 +385,7 @@ impl Service {
         }
         let mut effects = Vec::new();
         held.life.handle(now.into_std(), input, &mut effects);
+        held.deadline = held.life.next_deadline(now.into_std());
         for effect in effects {
             tracing::debug!(%slot, ?effect, "to do");
             self.hands.carry_out(slot, held, self.store.cluster(), effect);
@@ -396,7 +397,7 @@ impl Service {
 
     fn tick(&mut self) {
         let now = Instant::now();
-        let due = |held: &Held| held.life.next_deadline(now.into_std()).is_some_and(|at| at <= now.into_std());
+        let due = |held: &Held| held.deadline.is_some_and(|at| at <= now.into_std());
         let slots: Vec<Slot> = self.slots.iter().filter(|(_, held)| due(held)).map(|(slot, _)| slot.clone()).collect();
         for slot in slots {
             self.handle(now, &slot, Input::Tick);
@@ -405,7 +406,7 @@ impl Service {
 
     fn next_deadline(&self) -> Instant {
         let now = Instant::now();
-        let next = self.slots.values().filter_map(|held| held.life.next_deadline(now.into_std())).min();
+        let next = self.slots.values().filter_map(|held| held.deadline).min();
         match next {
             // A millisecond is the timer's own grain; it also keeps a deadline that does not go away from burning a core.
             Some(at) => Instant::from_std(at).max(now + Duration::from_millis(1)),

@@ -26,6 +26,8 @@ pub(crate) struct Held {
     pub(crate) subscriptions: BTreeMap<String, mpsc::UnboundedSender<u64>>,
     /// What discovery refused, by endpoint.
     pub(crate) refused: BTreeMap<String, String>,
+    /// When its life has to be looked at again, as it said after the last fact.
+    pub(crate) deadline: Option<std::time::Instant>,
     /// Phase and message, and since when.
     pub(crate) since: Option<(Phase, Option<String>, SystemTime)>,
 }
@@ -54,6 +56,7 @@ impl Held {
             containers: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             refused: BTreeMap::new(),
+            deadline: None,
             since: None,
         }
     }

@@ -281,6 +281,9 @@ pub struct Agent {
 
 impl Agent {
     pub fn start(options: Options, ports: Ports) -> Self {
+        // Shown where a test fails, or with RUST_LOG where more is wanted.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let (service, handle) = Service::new(options, ports).unwrap();
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(service.run(shutdown.clone()));
