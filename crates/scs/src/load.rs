@@ -112,6 +112,19 @@ pub async fn upload(client: &Client, loaded: &Loaded) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Bundles the sources of a deployment into a store of this machine.
+///
+/// # Errors
+/// Where a source changed meanwhile, or the disk is full.
+pub async fn bundle(loaded: &Loaded, store: &source::BundleStore) -> Result<(), Failure> {
+    let (trees, store) = (loaded.sources.clone(), store.clone());
+    let bundled = tokio::task::spawn_blocking(move || trees.values().try_for_each(|tree| store.put(tree).map(drop)));
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::failed("cannot bundle a source").because(error).hint("run the command again; nothing was changed")
+    };
+    bundled.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+}
+
 /// The failure of whoever finds that the server has no engine.
 #[must_use]
 pub fn no_engine(server: u32) -> Failure {

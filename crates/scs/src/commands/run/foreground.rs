@@ -1,0 +1,179 @@
+//! One slot from its assignment to its end: its output is ours, and so is its exit code.
+
+use super::{Job, prepare};
+use crate::commands::Context;
+use crate::dev::notify;
+use crate::exit::{Exit, Failure};
+use crate::load::{self, Loaded};
+use crate::output::say;
+use crate::wiring::installation::Installation;
+use futures_util::StreamExt as _;
+use scs_agent::Handle;
+use scs_api::agent::{Assignments, Phase, SlotReport};
+use scs_api::error::{Code, Problem};
+use scs_api::log::{LogLine, LogQuery};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long the session outlives its connection: short, for it ends with its one container.
+const WINDOW: Duration = Duration::from_secs(3);
+/// How long the removal may take beyond what the container has to stop.
+const REMOVAL: Duration = Duration::from_secs(45);
+/// How long the engine may take to hand out the last lines of a container that has ended.
+const LAST_LINES: Duration = Duration::from_secs(5);
+
+/// Runs the job to its end.
+pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, Failure> {
+    let installation = Installation::open(&context.settings, &job.state).await?;
+    load::bundle(loaded, &installation.images.bundles).await?;
+    let shared = context.settings.state.join("run/secrets").join(&job.slot.environment).join(&job.slot.service);
+    let assignment = prepare::assignment(loaded, &job, &shared).await?;
+    let (discovery, discovery_handle) = disco_client::Service::new(disco_client::Options {
+        address: job.disco.clone(),
+        agent: format!("scs run {} on {}", job.slot, installation.host),
+        attributes: BTreeMap::from([("host".to_owned(), installation.host.clone())]),
+        window: WINDOW,
+        cache: Some(job.state.join("endpoints.json")),
+    });
+    let (agent, handle) = installation.agent(&job.state, Arc::new(discovery_handle.clone()))?;
+    let (stop_agent, stop_discovery) = (CancellationToken::new(), CancellationToken::new());
+    let agent = tokio::spawn(agent.run(stop_agent.clone()));
+    let discovery = tokio::spawn(discovery.run(stop_discovery.clone()));
+
+    // Never lower than that of an earlier run, without a file that could be lost.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let revision = u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1);
+    let mut wanted = Assignments {
+        cluster: format!("run {}", job.slot),
+        revision,
+        assignments: vec![assignment],
+        tombstones: Vec::new(),
+    };
+    let outcome = match handle.assign(wanted.clone()).await {
+        Ok(()) => follow(&handle, &job).await,
+        Err(refused) => {
+            Err(Failure::failed("the role cannot be started").because(&refused).hint("see the state directory"))
+        }
+    };
+    wanted.assignments.clear();
+    wanted.tombstones.push(job.slot.clone());
+    wanted.revision += 1;
+    let removed = remove(&handle, &job, wanted).await;
+    let _ = tokio::time::timeout(Duration::from_secs(2), discovery_handle.close()).await;
+    stop_agent.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(5), agent).await;
+    stop_discovery.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(2), discovery).await;
+    outcome.and_then(|exit| removed.map(|()| exit))
+}
+
+/// Shows what the container writes, until it has ended or we are told to.
+async fn follow(handle: &Handle, job: &Job) -> Result<Exit, Failure> {
+    let query = |follow| LogQuery {
+        environment: job.slot.environment.clone(),
+        service: Some(job.slot.service.clone()),
+        roles: job.slot.role.clone(),
+        follow,
+        ..LogQuery::default()
+    };
+    let mut lines = handle.logs(query(true));
+    let mut building = handle.output();
+    let mut report = handle.report();
+    let cannot = |error: std::io::Error| Failure::failed("cannot wait for signals").because(&error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let (mut shown, mut told, mut ready) = (0, String::new(), false);
+    loop {
+        tokio::select! {
+            Some(line) = lines.next() => {
+                show(&line)?;
+                shown += 1;
+            }
+            Ok(line) = building.recv() => say(&line.line),
+            changed = report.changed() => {
+                if changed.is_err() {
+                    return Err(Failure::failed("the agent has ended").hint("this is a defect; run the command again"));
+                }
+                let slot = report.borrow_and_update().slots.iter().find(|slot| slot.slot == job.slot).cloned();
+                let Some(slot) = slot else { continue };
+                if let Err(error) = prepare::remember(&job.state, slot.volumes.keys()) {
+                    tracing::warn!(%error, "cannot write down which volumes exist");
+                }
+                match slot.phase {
+                    Phase::Running if !ready => {
+                        ready = true;
+                        notify::ready();
+                    }
+                    Phase::Ended => {
+                        drop(lines);
+                        rest(handle, query(false), shown).await?;
+                        return Ok(exit(&slot));
+                    }
+                    Phase::Failed => return Err(failed(&slot)),
+                    _ => {}
+                }
+                let words = slot.message.clone().unwrap_or_default();
+                if !words.is_empty() && words != told && !ready {
+                    say(&format!("{}: {words}", job.slot.role));
+                    told = words;
+                }
+            }
+            _ = terminate.recv() => { notify::stopping(); return Ok(Exit::DONE) }
+            _ = interrupt.recv() => { notify::stopping(); return Err(Failure::Interrupted) }
+        }
+    }
+}
+
+/// The lines that came after those already shown: a container that has ended writes no more.
+async fn rest(handle: &Handle, query: LogQuery, shown: usize) -> Result<(), Failure> {
+    let mut lines = handle.logs(query).skip(shown);
+    let all = async {
+        while let Some(line) = lines.next().await {
+            show(&line)?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(LAST_LINES, all).await.unwrap_or(Ok(()))
+}
+
+fn show(line: &LogLine) -> Result<(), Failure> {
+    let written = if line.source == "stderr" {
+        writeln!(std::io::stderr().lock(), "{}", line.line)
+    } else {
+        writeln!(std::io::stdout().lock(), "{}", line.line)
+    };
+    written.map_err(|_| Failure::NobodyReads)
+}
+
+fn exit(slot: &SlotReport) -> Exit {
+    let code = slot.container.as_ref().and_then(|container| container.exit_code).unwrap_or(1);
+    Exit(u8::try_from(code).unwrap_or(1))
+}
+
+fn failed(slot: &SlotReport) -> Failure {
+    let words = slot.message.clone().unwrap_or_else(|| "it failed".to_owned());
+    let mut problem = Problem::new(Code::Failed, format!("{}: {words}", slot.slot.role));
+    problem.output.clone_from(&slot.details);
+    problem.hint("nothing of it is left running; volumes stay").into()
+}
+
+/// Stops and removes the container; volumes stay.
+async fn remove(handle: &Handle, job: &Job, tombstone: Assignments) -> Result<(), Failure> {
+    let mut report = handle.report();
+    let left = |why: String| {
+        Failure::failed(format!("the container of {} was not removed: {why}", job.slot))
+            .hint("the next `scs run` of this role cleans it up")
+    };
+    handle.assign(tombstone).await.map_err(|refused| left(refused.to_string()))?;
+    let gone = report.wait_for(|report| report.gone.contains(&job.slot));
+    let patience = job.role.process.stop_grace_period + REMOVAL;
+    match tokio::time::timeout(patience, gone).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err(left("the agent has ended".to_owned())),
+        Err(_) => Err(left(format!("it took longer than {} s", patience.as_secs()))),
+    }
+}
