@@ -31,7 +31,7 @@ impl Docker {
         let made = self.query(&subject, self.client.inspect_image(&made.id)).await?;
         let made_id = made.id.clone().unwrap_or_default();
         if differs(&made, &wanted) {
-            self.load_image(stream::iter([Ok(rewritten(&made, wanted, &request.reference)?.into())]).boxed()).await?;
+            self.load_image(stream::iter([Ok(rewritten(&made, &wanted, &request.reference)?.into())]).boxed()).await?;
             let options = RemoveImageOptions { noprune: true, ..Default::default() };
             self.order(&subject, self.client.remove_image(&made_id, Some(options), None)).await?;
         } else {
@@ -87,7 +87,7 @@ fn differs(made: &ImageInspect, wanted: &Map<String, Value>) -> bool {
 }
 
 /// A tar as of `docker save`, of an image with the layers of `made`, which are named but not contained: the engine has them.
-fn rewritten(made: &ImageInspect, config: Map<String, Value>, reference: &str) -> Result<Vec<u8>, Error> {
+fn rewritten(made: &ImageInspect, config: &Map<String, Value>, reference: &str) -> Result<Vec<u8>, Error> {
     let layers = made.root_fs.as_ref().and_then(|it| it.layers.clone()).unwrap_or_default();
     let image = json!({
         "architecture": made.architecture,

@@ -45,12 +45,12 @@ fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
 pub(crate) fn translate(address: &str, subject: &Subject, error: ApiError) -> Error {
     match error {
         ApiError::DockerResponseServerError { status_code, message } => refused(subject, status_code, message),
-        ApiError::DockerStreamError { error } => words(subject, error),
+        ApiError::DockerStreamError { error } => words(subject, &error),
         ApiError::IOError { .. }
         | ApiError::HyperResponseError { .. }
         | ApiError::HyperLegacyError { .. }
         | ApiError::SocketNotFoundError(_) => unreachable(address, error.into()),
-        other => words(subject, other.to_string()),
+        other => words(subject, &other.to_string()),
     }
 }
 
@@ -60,12 +60,12 @@ fn refused(subject: &Subject, status: u16, message: String) -> Error {
         409 => Error::Conflict { what: disputed(&message).unwrap_or_else(|| subject.what.clone()), message },
         403 if message.contains("active endpoints") => Error::Conflict { what: subject.what.clone(), message },
         501 => Error::Unsupported { what: format!("{}: {message}", subject.action) },
-        _ => words(subject, message),
+        _ => words(subject, &message),
     }
 }
 
-fn words(subject: &Subject, message: String) -> Error {
-    if let Some((address, port)) = taken_port(&message) {
+fn words(subject: &Subject, message: &str) -> Error {
+    if let Some((address, port)) = taken_port(message) {
         return Error::PortTaken { address, port };
     }
     Error::Refused { action: subject.action.clone(), message: message.trim().to_owned() }

@@ -99,8 +99,7 @@ impl Docker {
         // The stream itself would say so only when it is first read.
         self.made_image(reference).await?;
         let (docker, subject) = (self.clone(), Subject::image("save", reference));
-        let name = reference.to_owned();
-        let parts = async_stream(docker.client.clone(), name);
+        let parts = self.client.export_image(reference);
         Ok(parts.map_err(move |error| std::io::Error::other(docker.failure(&subject, error))).boxed())
     }
 
@@ -122,15 +121,6 @@ impl Docker {
         let call = self.client.remove_image(reference, None::<RemoveImageOptions>, None);
         optional(self.order(&Subject::image("remove", reference), call).await).map(|_| ())
     }
-}
-
-/// The tar of an image, as a stream that owns its client.
-fn async_stream(
-    client: bollard::Docker,
-    reference: String,
-) -> impl futures_util::Stream<Item = Result<Bytes, bollard::errors::Error>> + Send + 'static {
-    let stream = client.export_image(&reference).boxed();
-    futures_util::stream::unfold(stream, |mut stream| async move { Some((stream.next().await?, stream)) })
 }
 
 /// A request's body, and where its own failure is kept: the client reports it as if the engine had gone away.

@@ -57,16 +57,16 @@ fn whole_lines(pieces: BoxStream<'static, Result<LogOutput, Error>>) -> BoxStrea
                         (Stream::Stdout, message)
                     }
                 };
-                let batch = lines.take_in(stream, &bytes).map(Ok).collect::<Vec<_>>();
+                let batch = lines.take_in(stream, &bytes).into_iter().map(Ok).collect::<Vec<_>>();
                 Some((batch, (pieces, lines, false)))
             }
             Some(Err(error)) => {
-                let mut batch: Vec<_> = lines.rest().map(Ok).collect();
+                let mut batch: Vec<_> = lines.rest().into_iter().map(Ok).collect();
                 batch.push(Err(error));
                 Some((batch, (pieces, lines, true)))
             }
             None => {
-                let batch = lines.rest().map(Ok).collect();
+                let batch = lines.rest().into_iter().map(Ok).collect();
                 Some((batch, (pieces, lines, true)))
             }
         }

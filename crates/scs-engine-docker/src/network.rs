@@ -46,7 +46,7 @@ impl Docker {
     async fn settle(&self, name: &str, own: &str) -> Result<NetworkInspect, Error> {
         let subject = Subject::new("make", "network", name);
         let filters = HashMap::from([("name".to_owned(), vec![name.to_owned()])]);
-        let options = ListNetworksOptions { filters: Some(filters), ..Default::default() };
+        let options = ListNetworksOptions { filters: Some(filters) };
         let listed = self.query(&subject, self.client.list_networks(Some(options))).await?;
         let mut same: Vec<_> = listed.into_iter().filter(|it| it.name.as_deref() == Some(name)).collect();
         same.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));

@@ -1,4 +1,5 @@
 //! The static program, run on this host.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -2,7 +2,7 @@
 //! same. A macro of each suite makes a test of each function:
 //!
 //! ```ignore
-//! scs_ports::state_conformance!(setup); // `async fn setup() -> State`, for each test anew
+//! scs_ports::state_conformance!(setup); // `async fn setup() -> (Arc<Store>, TempDir)`, called for each test
 //! ```
 
 pub mod engine;

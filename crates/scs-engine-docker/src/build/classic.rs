@@ -39,10 +39,10 @@ pub(super) async fn build(
                 let (step, output) = leftovers.transcript.step();
                 leftovers.clean().await;
                 return Err(match error {
-                    ApiError::DockerStreamError { error } => failed(request, step, error, output),
+                    ApiError::DockerStreamError { error } => failed(request, step, &error, output),
                     // What is wrong with the Dockerfile as a whole is said before any step.
                     ApiError::DockerResponseServerError { status_code: 400 | 500, message } => {
-                        failed(request, step, message, output)
+                        failed(request, step, &message, output)
                     }
                     other => broken.or(&subject, || docker.failure(&subject, other)),
                 });
@@ -55,7 +55,7 @@ pub(super) async fn build(
     Ok(())
 }
 
-fn failed(request: &Build, step: String, message: String, output: Vec<String>) -> Error {
+fn failed(request: &Build, step: String, message: &str, output: Vec<String>) -> Error {
     let step = if step.is_empty() { request.dockerfile.clone() } else { step };
     Error::Build { step, message: message.trim().to_owned(), output }
 }

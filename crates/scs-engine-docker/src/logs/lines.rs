@@ -25,7 +25,7 @@ struct Begun {
 
 impl Lines {
     /// Takes in a piece and gives out the lines that it ends.
-    pub fn take_in(&mut self, stream: Stream, piece: &[u8]) -> impl Iterator<Item = LogChunk> {
+    pub fn take_in(&mut self, stream: Stream, piece: &[u8]) -> Vec<LogChunk> {
         let begun = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
@@ -39,14 +39,14 @@ impl Lines {
                 ended.push(begun.end(stream));
             }
         }
-        ended.into_iter()
+        ended
     }
 
     /// The lines that were begun and will not be ended.
-    pub fn rest(&mut self) -> impl Iterator<Item = LogChunk> {
+    pub fn rest(&mut self) -> Vec<LogChunk> {
         let both = [(&mut self.stdout, Stream::Stdout), (&mut self.stderr, Stream::Stderr)];
         let rest = both.into_iter().filter(|(it, _)| !it.bytes.is_empty()).map(|(it, stream)| it.end(stream));
-        rest.collect::<Vec<_>>().into_iter()
+        rest.collect()
     }
 }
 
@@ -87,8 +87,8 @@ mod tests {
     #[test]
     fn pieces_without_a_line_end_are_joined_and_keep_the_first_time() {
         let mut lines = Lines::default();
-        assert_eq!(lines.take_in(Stream::Stdout, b"2026-01-01T00:00:01Z one ").count(), 0);
-        let line = lines.take_in(Stream::Stdout, b"2026-01-01T00:00:02Z and two\n").next().unwrap();
+        assert_eq!(lines.take_in(Stream::Stdout, b"2026-01-01T00:00:01Z one ").len(), 0);
+        let line = lines.take_in(Stream::Stdout, b"2026-01-01T00:00:02Z and two\n").remove(0);
         assert_eq!(&line.bytes[..], b"one and two");
         assert_eq!(line.time, time("2026-01-01T00:00:01Z"));
     }
@@ -96,8 +96,8 @@ mod tests {
     #[test]
     fn both_streams_are_kept_apart() {
         let mut lines = Lines::default();
-        assert_eq!(lines.take_in(Stream::Stdout, b"2026-01-01T00:00:01Z out").count(), 0);
-        let line = lines.take_in(Stream::Stderr, b"2026-01-01T00:00:01Z err\n").next().unwrap();
+        assert_eq!(lines.take_in(Stream::Stdout, b"2026-01-01T00:00:01Z out").len(), 0);
+        let line = lines.take_in(Stream::Stderr, b"2026-01-01T00:00:01Z err\n").remove(0);
         assert_eq!((line.stream, &line.bytes[..]), (Stream::Stderr, &b"err"[..]));
     }
 
@@ -119,6 +119,6 @@ mod tests {
     #[test]
     fn a_line_without_an_end_is_passed_on_in_parts() {
         let mut lines = Lines::default();
-        assert_eq!(lines.take_in(Stream::Stdout, &vec![b'x'; LONGEST]).count(), 1);
+        assert_eq!(lines.take_in(Stream::Stdout, &vec![b'x'; LONGEST]).len(), 1);
     }
 }

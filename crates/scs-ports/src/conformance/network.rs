@@ -5,8 +5,8 @@ use crate::network::{Attachment, Error, NetworkProvisioner, NetworkRequest, Prov
 use scs_manifest::compiled::Protocol;
 use serde_json::{Map, Value};
 
-/// Makes a test of each function here, over a new method from `$setup`: an async function that returns the method, and
-/// anything that is to live as long as the test.
+/// Makes a test of each function here, over a new method from `$setup`: an async function that returns the method in an
+/// `Arc`, and anything that is to live as long as the test.
 #[macro_export]
 macro_rules! network_conformance {
     ($setup:path) => {
@@ -23,7 +23,7 @@ macro_rules! network_conformance {
             #[tokio::test]
             async fn $case() {
                 let (method, _guard) = $setup().await;
-                $crate::conformance::network::$case(&method).await;
+                $crate::conformance::network::$case(&*method).await;
             }
         )*
     };

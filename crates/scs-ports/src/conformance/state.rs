@@ -5,8 +5,8 @@ use crate::state::{Entry, Error, StateStore, Transaction};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-/// Makes a test of each function here, over a new, empty store from `$setup`: an async function that returns a value which
-/// derefs or borrows to a `StateStore` through `&`.
+/// Makes a test of each function here, over a new, empty store from `$setup`: an async function that returns the store in an
+/// `Arc`, and anything that is to live as long as the test.
 #[macro_export]
 macro_rules! state_conformance {
     ($setup:path) => {
@@ -27,8 +27,8 @@ macro_rules! state_conformance {
         $(
             #[tokio::test]
             async fn $case() {
-                let store = $setup().await;
-                $crate::conformance::state::$case(&store).await;
+                let (store, _guard) = $setup().await;
+                $crate::conformance::state::$case(&*store).await;
             }
         )*
     };

@@ -38,8 +38,8 @@ impl Setup {
     }
 }
 
-/// Makes a test of each function here, over a new method from `$setup`: an async function that returns the method, a
-/// [`Setup`], and anything that is to live as long as the test.
+/// Makes a test of each function here, over a new method from `$setup`: an async function that returns the method
+/// in an `Arc`, a [`Setup`], and anything that is to live as long as the test.
 #[macro_export]
 macro_rules! volume_conformance {
     ($setup:path) => {
@@ -61,7 +61,7 @@ macro_rules! volume_conformance {
             #[tokio::test]
             async fn $case() {
                 let (method, setup, _guard) = $setup().await;
-                $crate::conformance::volume::$case(&method, &setup).await;
+                $crate::conformance::volume::$case(&*method, &setup).await;
             }
         )*
     };

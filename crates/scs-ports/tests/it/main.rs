@@ -34,8 +34,8 @@ mod engine {
 mod state {
     use super::*;
 
-    async fn setup() -> fake::State {
-        fake::State::new()
+    async fn setup() -> (Arc<fake::State>, ()) {
+        (Arc::new(fake::State::new()), ())
     }
 
     scs_ports::state_conformance!(setup);
@@ -46,9 +46,9 @@ mod volume {
     use scs_ports::conformance::volume::Setup;
     use serde_json::Map;
 
-    async fn setup() -> (fake::Volumes, Setup, ()) {
+    async fn setup() -> (Arc<fake::Volumes>, Setup, ()) {
         let setup = Setup { environment: "test".to_owned(), options: Map::new(), parent: None };
-        (fake::Volumes::new(), setup, ())
+        (Arc::new(fake::Volumes::new()), setup, ())
     }
 
     // All but the one about options, of which the fake knows none.
@@ -68,8 +68,8 @@ mod volume {
 mod network {
     use super::*;
 
-    async fn setup() -> (fake::Networks, ()) {
-        (fake::Networks::new(), ())
+    async fn setup() -> (Arc<fake::Networks>, ()) {
+        (Arc::new(fake::Networks::new()), ())
     }
 
     scs_ports::network_conformance!(setup;

@@ -176,7 +176,7 @@ impl Model {
         unit.info.ports.clear();
         unit.changed.send_replace(());
         let (id, labels) = (unit.info.id.clone(), unit.info.labels.clone());
-        self.tell(Event { id, labels, kind: EventKind::Died(code) });
+        self.tell(&Event { id, labels, kind: EventKind::Died(code) });
         true
     }
 
@@ -185,7 +185,7 @@ impl Model {
         let found = self.containers.iter().find(|(_, unit)| unit.info.id == id || unit.info.name == id);
         let Some(key) = found.map(|(key, _)| *key) else { return };
         if let Some(unit) = self.containers.remove(&key) {
-            self.tell(Event { id: unit.info.id, labels: unit.info.labels, kind: EventKind::Removed });
+            self.tell(&Event { id: unit.info.id, labels: unit.info.labels, kind: EventKind::Removed });
         }
     }
 
@@ -211,7 +211,7 @@ impl Model {
         unit.changed.send_replace(());
         let event = Event { id: unit.info.id.clone(), labels: unit.info.labels.clone(), kind: EventKind::Started };
         let id = unit.info.id.clone();
-        self.tell(event);
+        self.tell(&event);
         for (stream, line) in behaviour.lines {
             self.write(&id, stream, &line);
         }
@@ -270,7 +270,7 @@ impl Model {
 
     // === events ===
 
-    fn tell(&mut self, event: Event) {
+    fn tell(&mut self, event: &Event) {
         self.watchers.retain(|(labels, watcher)| !has(&event.labels, labels) || watcher.send(event.clone()).is_ok());
     }
 }
