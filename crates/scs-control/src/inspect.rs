@@ -73,11 +73,12 @@ impl Handle {
     /// Runs a command in the container of a run id.
     pub async fn exec(&self, instance: &str, query: ExecQuery) -> Result<ExecSession, Problem> {
         let reports = self.shared.reports();
-        let host = reports.iter().find(|host| {
-            host.slots.iter().filter_map(|it| it.container.as_ref()).any(|it| it.instance == instance)
-        });
+        let host = reports
+            .iter()
+            .find(|host| host.slots.iter().filter_map(|it| it.container.as_ref()).any(|it| it.instance == instance));
         let host = host.ok_or_else(|| {
-            Problem::new(Code::NotFound, format!("there is no container {instance}")).hint("`scs ps` lists what there is")
+            Problem::new(Code::NotFound, format!("there is no container {instance}"))
+                .hint("`scs ps` lists what there is")
         })?;
         self.shared.agent(&host.host)?.exec(instance, query).await
     }
@@ -157,7 +158,6 @@ impl Handle {
         self.shared.asked_to_end.cancel();
     }
 }
-
 
 fn empty(service: &ServiceKey) -> scs_manifest::compiled::Deployment {
     scs_manifest::compiled::Deployment {

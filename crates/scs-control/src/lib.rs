@@ -4,6 +4,7 @@
 //! [`bundles::Bundles`] are what it asks in turn; whoever wires a program implements them.
 
 pub mod agents;
+pub mod api;
 pub mod bundles;
 pub mod discovery;
 mod inspect;

@@ -17,7 +17,6 @@ pub use events::EventStream;
 pub use roles::RoleAction;
 
 pub(crate) use down::resume;
-pub(crate) use follow::addresses;
 pub(crate) use volumes::volume_at;
 
 use crate::state::ServiceKey;

@@ -282,7 +282,9 @@ fn doing(report: &SlotReport) -> String {
     };
     match message {
         // Messages say what is done in words of their own where they can.
-        Some(message) if matches!(report.phase, Phase::Image | Phase::Waiting | Phase::Provisioning) => message.to_owned(),
+        Some(message) if matches!(report.phase, Phase::Image | Phase::Waiting | Phase::Provisioning) => {
+            message.to_owned()
+        }
         Some(message) => format!("{word}: {message}"),
         None => word.to_owned(),
     }

@@ -1,7 +1,7 @@
 //! The component: what it is made of, how it runs, and the handle through which everything is asked.
 
-mod assign;
 mod absorb;
+mod assign;
 mod shared;
 
 pub(crate) use shared::Shared;
@@ -93,7 +93,7 @@ impl Service {
                 }
             }
         }
-        self.shared.stopping.cancel();
+        self.shared.stop().await;
         tasks.shutdown().await;
     }
 }
@@ -104,6 +104,12 @@ impl Handle {
     #[must_use]
     pub fn services(&self) -> watch::Receiver<Vec<String>> {
         self.shared.services.subscribe()
+    }
+
+    /// How many requests of the API are being answered; always the newest.
+    #[must_use]
+    pub fn activity(&self) -> watch::Receiver<usize> {
+        self.shared.activity.subscribe()
     }
 
     /// Done once somebody asked for the end (`POST /v1/shutdown`).

@@ -113,18 +113,15 @@ impl Vault {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(Error::Random)?;
         let payload = Payload { msg: value.expose().as_bytes(), aad: name.as_bytes() };
-        let text = self
-            .cipher
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| Error::Sealed { name: name.to_owned() })?;
+        let text =
+            self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| Error::Sealed { name: name.to_owned() })?;
         Ok(Sealed { nonce: hex(&nonce), text: hex(&text) })
     }
 
     /// The value of a secret.
     pub fn unseal(&self, name: &str, sealed: &Sealed) -> Result<SecretValue, Error> {
         let refused = || Error::Sealed { name: name.to_owned() };
-        let nonce: [u8; NONCE] =
-            unhex(&sealed.nonce).and_then(|it| it.try_into().ok()).ok_or_else(refused)?;
+        let nonce: [u8; NONCE] = unhex(&sealed.nonce).and_then(|it| it.try_into().ok()).ok_or_else(refused)?;
         let text = unhex(&sealed.text).ok_or_else(refused)?;
         let payload = Payload { msg: &text, aad: name.as_bytes() };
         let value = self.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| refused())?;

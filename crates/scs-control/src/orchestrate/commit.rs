@@ -104,8 +104,11 @@ fn check_base(service: &ServiceKey, wish: &Wish, known: &Known) -> Result<(), Pr
     match wish.base_revision {
         Some(base) if base != known.revision() => {
             let now = known.revision();
-            Err(Problem::new(Code::StalePlan, format!("{service} is at revision {now}; the plan was made against {base}"))
-                .hint("nothing was changed; plan again"))
+            Err(Problem::new(
+                Code::StalePlan,
+                format!("{service} is at revision {now}; the plan was made against {base}"),
+            )
+            .hint("nothing was changed; plan again"))
         }
         _ => Ok(()),
     }

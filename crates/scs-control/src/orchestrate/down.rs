@@ -47,7 +47,7 @@ impl Handle {
         } else {
             drop(draft);
         }
-        tokio::spawn(async move {
+        shared.clone().spawn(async move {
             if was == Status::Down {
                 events.send(Event::Warning { message: format!("{service} is not up") }).await;
             }
@@ -69,7 +69,7 @@ pub(crate) async fn resume(handle: &Handle) {
     for (service, _) in services.into_iter().filter(|(_, record)| record.status == Status::Leaving) {
         let shared = handle.shared.clone();
         let Ok(lock) = shared.locks.take(&service, "down", "the server") else { continue };
-        tokio::spawn(async move { leave(&shared, &service, &Events::nowhere(), lock).await });
+        shared.clone().spawn(async move { leave(&shared, &service, &Events::nowhere(), lock).await });
     }
 }
 
@@ -131,9 +131,10 @@ async fn bury(
         }
     }
     let already: BTreeSet<_> = open.into_iter().map(|(slot, _)| slot).collect();
-    let slots = wave.iter().filter_map(|name| deployment.roles.get(name)).flat_map(|role| {
-        (0..role.replicas).map(move |index| (role, index))
-    });
+    let slots = wave
+        .iter()
+        .filter_map(|name| deployment.roles.get(name))
+        .flat_map(|role| (0..role.replicas).map(move |index| (role, index)));
     let mut fresh = Vec::new();
     for (role, index) in slots {
         let Some(host) = record.hosts.remove(&within(&role.name, index)) else { continue };

@@ -125,7 +125,8 @@ async fn next_line(receivers: &mut [broadcast::Receiver<crate::agents::OutputLin
     if receivers.is_empty() {
         std::future::pending::<()>().await;
     }
-    let line = |receiver: &mut broadcast::Receiver<_>| -> Option<crate::agents::OutputLine> { receiver.try_recv().ok() };
+    let line =
+        |receiver: &mut broadcast::Receiver<_>| -> Option<crate::agents::OutputLine> { receiver.try_recv().ok() };
     loop {
         if let Some(line) = receivers.iter_mut().find_map(line) {
             return line;
@@ -147,7 +148,7 @@ async fn next_line(receivers: &mut [broadcast::Receiver<crate::agents::OutputLin
 }
 
 /// Where the provided services of a deployment can be reached from this machine.
-pub(crate) fn addresses(shared: &Shared, service: &ServiceKey, deployment: &Deployment) -> Vec<Address> {
+pub(super) fn addresses(shared: &Shared, service: &ServiceKey, deployment: &Deployment) -> Vec<Address> {
     let reports = shared.reports();
     let mut slots: Vec<_> = reports.iter().flat_map(|it| &it.slots).filter(|it| service.holds(&it.slot)).collect();
     slots.sort_by(|a, b| a.slot.cmp(&b.slot));

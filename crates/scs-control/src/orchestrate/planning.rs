@@ -84,13 +84,20 @@ pub(super) async fn plan(
         .iter()
         .flat_map(|report| report.slots.iter().map(move |slot| (report, slot)))
         .filter(|(_, slot)| service.holds(&slot.slot))
-        .map(|(report, slot)| Observed { slot: slot.slot.clone(), host: report.host.clone(), effective: effective(slot) })
+        .map(|(report, slot)| Observed {
+            slot: slot.slot.clone(),
+            host: report.host.clone(),
+            effective: effective(slot),
+        })
         .collect();
     // Earlier revisions are only worth reading where a container was made from one of them.
     let is_current = |it: &Effective, role: &str| {
-        known.deployment.iter().chain([desired]).filter_map(|deployment| deployment.roles.get(role)).any(|role| {
-            role.image_digest == it.image_digest && role.spec_digest == it.spec_digest
-        })
+        known
+            .deployment
+            .iter()
+            .chain([desired])
+            .filter_map(|deployment| deployment.roles.get(role))
+            .any(|role| role.image_digest == it.image_digest && role.spec_digest == it.spec_digest)
     };
     let strays = observed.iter().any(|it| it.effective.as_ref().is_some_and(|found| !is_current(found, &it.slot.role)));
     let revisions = if strays { shared.state.revisions(service).await? } else { Vec::new() };
@@ -98,9 +105,8 @@ pub(super) async fn plan(
         let slots = || {
             deployment.roles.values().flat_map(|role| (0..role.replicas).map(move |index| (role.name.as_str(), index)))
         };
-        let hosts = slots().filter_map(|(role, index)| {
-            Some((service.slot(role, index), record.host(role, index)?.to_owned()))
-        });
+        let hosts =
+            slots().filter_map(|(role, index)| Some((service.slot(role, index), record.host(role, index)?.to_owned())));
         let stopped = slots().filter(|(role, index)| record.is_stopped(role, *index));
         Current {
             deployment,
@@ -122,8 +128,11 @@ pub(super) async fn plan(
         _ => None,
     }) {
         let (role, to) = (&step.slot.role, &step.host);
-        return Err(Problem::new(Code::Conflict, format!("role {role} is on host {from} and would have to move to {to}"))
-            .hint("nothing was changed; `up` moves nothing"));
+        return Err(Problem::new(
+            Code::Conflict,
+            format!("role {role} is on host {from} and would have to move to {to}"),
+        )
+        .hint("nothing was changed; `up` moves nothing"));
     }
     Ok(plan)
 }

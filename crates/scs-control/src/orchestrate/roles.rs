@@ -53,7 +53,8 @@ impl Handle {
         let record = draft.service(&service).await?.ok_or_else(|| not_found(&service))?;
         let known = Known::load(&shared, &service, Some(record.clone())).await?;
         let deployment = known.deployment.filter(|_| record.status == Status::Up).ok_or_else(|| {
-            Problem::new(Code::Conflict, format!("{service} is not up")).hint("nothing was changed; `scs up` brings it up")
+            Problem::new(Code::Conflict, format!("{service} is not up"))
+                .hint("nothing was changed; `scs up` brings it up")
         })?;
         let Some(wanted) = deployment.roles.get(role) else {
             let roles: Vec<&str> = deployment.roles.keys().map(String::as_str).collect();
@@ -108,7 +109,7 @@ impl Handle {
         });
         let mut tracker = Tracker::new(tokio::time::Instant::now().into_std(), assigned, goals.collect(), &before);
         let (events, stream) = Events::channel();
-        tokio::spawn(async move {
+        shared.clone().spawn(async move {
             let followed = follow(&shared, &service, &mut tracker, &mut ears, &events, false).await;
             drop(lock);
             if let Some(event) = last(followed, record.revision, || addresses(&shared, &service, &deployment)) {

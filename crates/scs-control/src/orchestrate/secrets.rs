@@ -69,9 +69,11 @@ pub(super) fn told(role: &Role, renewed: &BTreeSet<String>) -> Vec<String> {
     let tells = |action: &LiveAction| matches!(action, LiveAction::Command(_) | LiveAction::Signal(_));
     let used = role.secrets.iter().filter(|(_, it)| renewed.contains(&it.from));
     // A new value in the environment needs a new container, whatever the live update is.
-    used.filter(|(_, it)| it.r#as == SecretAs::Environment || tells(&it.liveupdate.action) || it.liveupdate.action == LiveAction::Restart)
-        .map(|(name, _)| name.clone())
-        .collect()
+    used.filter(|(_, it)| {
+        it.r#as == SecretAs::Environment || tells(&it.liveupdate.action) || it.liveupdate.action == LiveAction::Restart
+    })
+    .map(|(name, _)| name.clone())
+    .collect()
 }
 
 impl Handle {
@@ -138,8 +140,11 @@ impl Handle {
                 (vault::generate(*length).map_err(failed)?, "generated".to_owned())
             }
             (None, Some(source)) => {
-                let message = format!("secret {name} comes from {}, so that it cannot be rotated here", in_words(source));
-                return Err(Problem::new(Code::Conflict, message).hint("nothing was changed; change it there and run `scs up`"));
+                let message =
+                    format!("secret {name} comes from {}, so that it cannot be rotated here", in_words(source));
+                return Err(
+                    Problem::new(Code::Conflict, message).hint("nothing was changed; change it there and run `scs up`")
+                );
             }
             (None, None) => (vault::generate(GENERATED).map_err(failed)?, "generated".to_owned()),
         };
@@ -154,7 +159,7 @@ impl Handle {
             Tracker::new(tokio::time::Instant::now().into_std(), assigned, goals.unwrap_or_default(), &before);
         let (events, stream) = Events::channel();
         let revision = service_record.revision;
-        tokio::spawn(async move {
+        shared.clone().spawn(async move {
             let followed = follow(&shared, &service, &mut tracker, &mut ears, &events, false).await;
             drop(lock);
             let found = || known.deployment.iter().flat_map(|it| addresses(&shared, &service, it)).collect();

@@ -73,7 +73,12 @@ impl Handle {
         Ok(revisions.into_iter().rev().map(line).collect())
     }
 
-    async fn make_so(&self, service: ServiceKey, wish: Wish, mut warnings: Vec<String>) -> Result<EventStream, Problem> {
+    async fn make_so(
+        &self,
+        service: ServiceKey,
+        wish: Wish,
+        mut warnings: Vec<String>,
+    ) -> Result<EventStream, Problem> {
         let shared = self.shared.clone();
         let lock = shared.locks.take(&service, &wish.what, &wish.who)?;
         let mut ears = Ears::new(&shared);
@@ -83,7 +88,7 @@ impl Handle {
         let now = tokio::time::Instant::now().into_std();
         let mut tracker = Tracker::new(now, committed.assigned, committed.goals, &before);
         let (events, stream) = Events::channel();
-        tokio::spawn(async move {
+        shared.clone().spawn(async move {
             for message in warnings {
                 events.send(Event::Warning { message }).await;
             }
@@ -107,9 +112,14 @@ fn target(service: &ServiceKey, revisions: &[RevisionRecord], asked: Option<u64>
     }
     let current = revisions.iter().find(|it| it.revision == now).and_then(|it| it.deployment.as_ref());
     let earlier = revisions.iter().rev().filter(|it| it.revision < now && it.deployment.is_some());
-    earlier.map(|it| (it.revision, &it.deployment)).find(|(_, it)| it.as_ref() != current).map(|(number, _)| number).ok_or_else(
-        || Problem::new(Code::NotFound, format!("{service} has no earlier revision")).hint("`scs history` lists what there is"),
-    )
+    earlier
+        .map(|it| (it.revision, &it.deployment))
+        .find(|(_, it)| it.as_ref() != current)
+        .map(|(number, _)| number)
+        .ok_or_else(|| {
+            Problem::new(Code::NotFound, format!("{service} has no earlier revision"))
+                .hint("`scs history` lists what there is")
+        })
 }
 
 fn no_revision(service: &ServiceKey, number: u64) -> Problem {

@@ -87,7 +87,8 @@ impl Limits {
         let wait = role.require.values().filter(|it| it.min > 0).map(|it| it.wait).max().unwrap_or(START);
         let checks = role.provide.values().filter_map(|it| it.health.as_ref());
         let start = checks.map(|it| it.start + it.timeout).max().unwrap_or(START);
-        let updates = role.require.values().map(|it| &it.liveupdate).chain(role.secrets.values().map(|it| &it.liveupdate));
+        let updates =
+            role.require.values().map(|it| &it.liveupdate).chain(role.secrets.values().map(|it| &it.liveupdate));
         let update = updates.map(|it| it.debounce + it.timeout).max().unwrap_or_default();
         Self { wait, work: start + update + role.process.stop_grace_period + ENGINE }
     }
@@ -195,7 +196,9 @@ impl Running {
 
     fn is_applied(&self, report: &SlotReport) -> bool {
         report.applied.as_ref().is_some_and(|it| {
-            it.spec_digest == self.spec_digest && it.image_digest == self.image_digest && it.generation == self.generation
+            it.spec_digest == self.spec_digest
+                && it.image_digest == self.image_digest
+                && it.generation == self.generation
         })
     }
 
@@ -218,7 +221,8 @@ impl Running {
             match report.live_updates.get(secret).filter(|it| it.at >= self.since && !it.running) {
                 None => return Verdict::Underway(Stage::Working),
                 Some(update) if update.exit_code != Some(0) => {
-                    let code = update.exit_code.map_or_else(|| "no exit code".to_owned(), |it| format!("exit code {it}"));
+                    let code =
+                        update.exit_code.map_or_else(|| "no exit code".to_owned(), |it| format!("exit code {it}"));
                     let reason = format!("could not apply secret {secret}: its live update ended with {code}");
                     let details = update.output.clone();
                     return Verdict::Failed(Failure { code: Code::Failed, reason, details, follows: false });

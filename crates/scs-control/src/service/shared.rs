@@ -2,6 +2,7 @@
 
 use super::{Error, Options, Ports};
 use crate::agents::Agent;
+use crate::api::Activity;
 use crate::bundles::Bundles;
 use crate::discovery::Discovery;
 use crate::locks::Locks;
@@ -11,8 +12,10 @@ use scs_api::agent::HostReport;
 use scs_api::error::{Code, Problem};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -31,6 +34,9 @@ pub(crate) struct Shared {
     pub(crate) refusals: watch::Sender<BTreeMap<String, Problem>>,
     pub(crate) asked_to_end: CancellationToken,
     pub(crate) stopping: CancellationToken,
+    /// Requests of the API that are being answered.
+    pub(crate) activity: Activity,
+    tasks: TaskTracker,
 }
 
 impl Shared {
@@ -58,7 +64,25 @@ impl Shared {
             refusals: watch::Sender::new(BTreeMap::new()),
             asked_to_end: CancellationToken::new(),
             stopping: CancellationToken::new(),
+            activity: Activity::new(),
+            tasks: TaskTracker::new(),
         })
+    }
+
+    /// Runs what follows a change; it ends when the control plane does.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Lets everything that was spawned come to its end.
+    pub(super) async fn stop(&self) {
+        // Followers look up at once; this is for one that waits for a reader who reads nothing.
+        const PATIENCE: Duration = Duration::from_secs(5);
+        self.stopping.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(PATIENCE, self.tasks.wait()).await.is_err() {
+            tracing::warn!("left a task behind");
+        }
     }
 
     /// To be called after every change of desired state.
@@ -87,9 +111,7 @@ impl Shared {
     }
 
     pub(crate) fn agent(&self, host: &str) -> Result<&Arc<dyn Agent>, Problem> {
-        self.agents
-            .get(host)
-            .ok_or_else(|| Problem::new(Code::NotFound, format!("there is no host {host}")))
+        self.agents.get(host).ok_or_else(|| Problem::new(Code::NotFound, format!("there is no host {host}")))
     }
 }
 

@@ -43,10 +43,6 @@ impl<'a> Draft<'a> {
         self.put(&service.record(), record);
     }
 
-    pub(crate) async fn revision(&mut self, service: &ServiceKey, at: u64) -> Result<Option<RevisionRecord>, Error> {
-        self.get(&service.revision(at)).await
-    }
-
     pub(crate) fn put_revision(&mut self, service: &ServiceKey, record: &RevisionRecord) {
         self.put(&service.revision(record.revision), record);
     }

@@ -29,8 +29,7 @@ async fn a_newer_format_and_a_damaged_record_are_refused() {
 #[tokio::test]
 async fn a_change_that_somebody_else_made_meanwhile_is_not_overwritten() {
     let store = Arc::new(fake::State::new());
-    let (ours, theirs) =
-        (State::open(store.clone()).await.expect("open"), State::open(store).await.expect("open"));
+    let (ours, theirs) = (State::open(store.clone()).await.expect("open"), State::open(store).await.expect("open"));
     let mut draft = ours.draft().await;
     draft.raise().await.expect("readable");
     let mut other = theirs.draft().await;

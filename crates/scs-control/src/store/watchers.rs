@@ -20,8 +20,7 @@ struct Watcher {
 
 impl Watchers {
     pub(super) fn add(&mut self, prefix: &str) -> BoxStream<'static, Change> {
-        let watcher =
-            Arc::new(Watcher { prefix: prefix.to_owned(), pending: Mutex::default(), wake: Notify::new() });
+        let watcher = Arc::new(Watcher { prefix: prefix.to_owned(), pending: Mutex::default(), wake: Notify::new() });
         self.0.retain(|it| it.strong_count() > 0);
         self.0.push(Arc::downgrade(&watcher));
         stream::unfold(watcher, |watcher| async {

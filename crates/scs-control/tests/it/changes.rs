@@ -58,7 +58,8 @@ async fn a_changed_parameter_replaces_one_container() {
     let directory = tempfile::tempdir().expect("a directory");
     let plane = Plane::start(directory.path(), &World::new()).await;
     plane.up(&blog("dev", 1)).await.expect("accepted");
-    let mysql = plane.world.model().containers.iter().find(|(it, _)| it.role == "mysql").expect("there").1.instance.clone();
+    let mysql =
+        plane.world.model().containers.iter().find(|(it, _)| it.role == "mysql").expect("there").1.instance.clone();
     assert_eq!(plane.actions(&blog("dev", 2)).await, ["mysql Keep", "wordpress ReplaceStopFirst build"]);
     let events = plane.up(&blog("dev", 2)).await.expect("accepted");
     assert_eq!(words(&events), ["mysql unchanged", "wordpress running", "done at 2"]);
@@ -187,7 +188,10 @@ async fn a_failed_role_is_named_with_its_last_lines_and_its_users_follow() {
     let directory = tempfile::tempdir().expect("a directory");
     let plane = Plane::start(directory.path(), &World::new()).await;
     plane.world.script("mysql", Some(Script::Stands(Phase::Failed, "cannot read its configuration".to_owned())));
-    plane.world.script("wordpress", Some(Script::Stands(Phase::Waiting, "waiting for mysql (dev/blog/mysql/mysql)".to_owned())));
+    plane.world.script(
+        "wordpress",
+        Some(Script::Stands(Phase::Waiting, "waiting for mysql (dev/blog/mysql/mysql)".to_owned())),
+    );
     let events = plane.up(&blog("dev", 1)).await.expect("accepted");
     let problem = problem(&events);
     assert_eq!(problem.code, Code::Failed);
@@ -206,7 +210,10 @@ async fn a_requirement_that_nobody_provides_ends_the_wait_and_is_named() {
     let plane = Plane::start(directory.path(), &World::new()).await;
     let mut alone = blog("dev", 1);
     alone.roles["wordpress"].require["mysql"].wait = Duration::from_millis(50);
-    plane.world.script("wordpress", Some(Script::Stands(Phase::Waiting, "waiting for mysql (dev/blog/mysql/mysql)".to_owned())));
+    plane.world.script(
+        "wordpress",
+        Some(Script::Stands(Phase::Waiting, "waiting for mysql (dev/blog/mysql/mysql)".to_owned())),
+    );
     let events = plane.up(&alone).await.expect("accepted");
     assert!(words(&events).contains(&"wordpress: waiting for mysql (dev/blog/mysql/mysql)".to_owned()), "{events:?}");
     assert!(problem(&events).message.starts_with("wordpress is still waiting for mysql"), "{:?}", problem(&events));
@@ -258,7 +265,10 @@ async fn restart_stop_and_start_concern_one_role() {
     let events = all(act(RoleAction::Start, "mysql").await.expect("accepted")).await;
     assert_eq!(words(&events), ["mysql running", "done at 4"]);
     let refused = act(RoleAction::Start, "nobody").await.err().expect("refused");
-    assert_eq!((refused.code, refused.message.as_str()), (Code::NotFound, "dev/blog has no role nobody; it has mysql, wordpress"));
+    assert_eq!(
+        (refused.code, refused.message.as_str()),
+        (Code::NotFound, "dev/blog has no role nobody; it has mysql, wordpress")
+    );
     assert_eq!(words(&plane.up(&blog("dev", 1)).await.expect("accepted")).last().expect("an end"), "done at 4");
 }
 

@@ -1,0 +1,48 @@
+//! Answers: documents, streams of documents, and problems with the status that goes with them.
+
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use bytes::Bytes;
+use futures_util::stream::{Stream, StreamExt};
+use scs_api::error::{Code, Problem};
+use serde::Serialize;
+use std::convert::Infallible;
+
+/// A request that is refused.
+#[derive(Debug)]
+pub(super) struct Refusal(pub(super) Problem);
+
+/// An answer, or why there is none.
+pub(super) type Answer<T> = Result<T, Refusal>;
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match self.0.code {
+            Code::BadRequest => StatusCode::BAD_REQUEST,
+            Code::NotFound => StatusCode::NOT_FOUND,
+            Code::Conflict | Code::StalePlan => StatusCode::CONFLICT,
+            Code::Locked => StatusCode::LOCKED,
+            Code::EngineUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::Failed => StatusCode::UNPROCESSABLE_ENTITY,
+            Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(self.0)).into_response()
+    }
+}
+
+/// One JSON object a line, each sent as soon as it is there.
+pub(super) fn lines<T: Serialize + 'static>(stream: impl Stream<Item = T> + Send + 'static) -> Response {
+    let lines = stream.map(|item| {
+        let mut line = serde_json::to_vec(&item).expect("types of the API have text keys only");
+        line.push(b'\n');
+        Ok::<_, Infallible>(Bytes::from(line))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}

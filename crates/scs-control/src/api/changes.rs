@@ -1,0 +1,89 @@
+//! Requests that change what runs.
+
+use super::Api;
+use super::answer::{Answer, lines};
+use super::extract::{Document, Of};
+use crate::orchestrate::RoleAction;
+use axum::extract::State;
+use axum::response::{Json, Response};
+use scs_api::deploy::{BuildRequest, DownRequest, PlanRequest, PlanResponse, RoleRequest, RollbackRequest, UpRequest};
+use scs_api::error::{Code, Problem};
+use scs_api::routes::Pruned;
+use scs_api::secret::SetSecret;
+
+pub(super) async fn plan(
+    State(api): State<Api>,
+    Of([environment, service]): Of<[String; 2]>,
+    Document(request): Document<PlanRequest>,
+) -> Answer<Json<PlanResponse>> {
+    Ok(Json(api.handle.plan(&environment, &service, request).await?))
+}
+
+pub(super) async fn up(
+    State(api): State<Api>,
+    Of([environment, service]): Of<[String; 2]>,
+    Document(request): Document<UpRequest>,
+) -> Answer<Response> {
+    Ok(lines(api.handle.up(&environment, &service, request).await?))
+}
+
+pub(super) async fn down(
+    State(api): State<Api>,
+    Of([environment, service]): Of<[String; 2]>,
+    Document(request): Document<DownRequest>,
+) -> Answer<Response> {
+    Ok(lines(api.handle.down(&environment, &service, request).await?))
+}
+
+pub(super) async fn build(
+    State(api): State<Api>,
+    Of([environment, service]): Of<[String; 2]>,
+    Document(request): Document<BuildRequest>,
+) -> Answer<Response> {
+    Ok(lines(api.handle.build(&environment, &service, request).await?))
+}
+
+pub(super) async fn rollback(
+    State(api): State<Api>,
+    Of([environment, service]): Of<[String; 2]>,
+    Document(request): Document<RollbackRequest>,
+) -> Answer<Response> {
+    Ok(lines(api.handle.rollback(&environment, &service, request).await?))
+}
+
+pub(super) async fn role(
+    State(api): State<Api>,
+    Of([environment, service, role, action]): Of<[String; 4]>,
+    Document(request): Document<RoleRequest>,
+) -> Answer<Response> {
+    let action = match action.as_str() {
+        "restart" => RoleAction::Restart,
+        "stop" => RoleAction::Stop,
+        "start" => RoleAction::Start,
+        other => return Err(Problem::new(Code::NotFound, format!("a role cannot be asked to {other:?}")).into()),
+    };
+    Ok(lines(api.handle.role(&environment, &service, &role, action, request).await?))
+}
+
+pub(super) async fn set_secret(
+    State(api): State<Api>,
+    Of([environment, service, name]): Of<[String; 3]>,
+    Document(request): Document<SetSecret>,
+) -> Answer<Response> {
+    Ok(lines(api.handle.set_secret(&environment, &service, &name, request).await?))
+}
+
+pub(super) async fn rotate_secret(
+    State(api): State<Api>,
+    Of([environment, service, name]): Of<[String; 3]>,
+) -> Answer<Response> {
+    Ok(lines(api.handle.rotate_secret(&environment, &service, &name).await?))
+}
+
+pub(super) async fn prune(State(api): State<Api>) -> Answer<Json<Pruned>> {
+    Ok(Json(api.handle.prune().await?))
+}
+
+pub(super) async fn shut_down(State(api): State<Api>) {
+    api.handle.shut_down();
+}
