@@ -142,13 +142,13 @@ async fn debootstrap(
     if let Some(image) = look(engine, &reference).await? {
         return Ok(image);
     }
-    let (program, arguments) = maker.command(tools)?;
-    progress.line(&format!("making {reference} with {}", program_name(&program)));
+    let plan = maker.plan(tools)?;
+    progress.line(&format!("making {reference} with {}", program_name(&plan.program)));
     let tail = Tail::new(progress);
     let labels = Labels::from([(LABEL.to_owned(), maker.name.clone())]);
-    let made = debian::run(&program, &arguments, tools, &tail, |tar| engine.import(&reference, tar, &labels)).await;
+    let made = debian::run(&plan, tools, &tail, |tar| engine.import(&reference, tar, &labels)).await;
     let failed = |message: String| Error::Failed {
-        program: program_name(&program),
+        program: program_name(&plan.program),
         name: maker.name.clone(),
         message,
         output: tail.take(),

@@ -4,6 +4,7 @@ mod it {
     mod base;
     mod cache;
     mod dockerfile;
+    mod docs;
     mod plain;
     mod puppet;
     mod shell;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
 use scs_ports::engine::Progress;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -71,8 +71,8 @@ impl Maker {
         Ok(Maker { name: super::name(suite, snapshot), suite: suite.to_owned(), snapshot: timestamp })
     }
 
-    /// The program and its arguments; it writes a tar to standard output.
-    pub fn command(&self, tools: &Tools) -> Result<(PathBuf, Vec<String>), Error> {
+    /// How it is made on this machine.
+    pub fn plan(&self, tools: &Tools) -> Result<Plan, Error> {
         let unable = |message: &str, install| {
             Err(Error::Unable { name: self.name.clone(), message: message.to_owned(), install })
         };
@@ -88,17 +88,15 @@ impl Maker {
                 vec!["--variant=minbase".to_owned(), format!("--mode={mode}"), "--format=tar".to_owned()];
             arguments.extend([self.suite.clone(), "-".to_owned()]);
             arguments.extend(self.sources());
-            return Ok((program, arguments));
+            return Ok(Plan { program, script: MMDEBSTRAP, arguments });
         }
         if let Some(program) = tools.find("debootstrap") {
             if !tools.root {
                 return unable("debootstrap needs root; mmdebstrap works without", "apt-get install mmdebstrap uidmap");
             }
-            let Some(shell) = tools.find("sh") else { return unable("there is no `sh`", "apt-get install dash") };
-            let mut arguments = vec!["-c".to_owned(), DEBOOTSTRAP.to_owned(), program.display().to_string()];
-            arguments.push(self.suite.clone());
+            let mut arguments = vec![self.suite.clone()];
             arguments.extend(self.snapshot.iter().map(|timestamp| format!("{SNAPSHOTS}/debian/{timestamp}")));
-            return Ok((shell, arguments));
+            return Ok(Plan { program, script: DEBOOTSTRAP, arguments });
         }
         unable("neither mmdebstrap nor debootstrap is installed", "apt-get install mmdebstrap")
     }
@@ -120,15 +118,33 @@ impl Maker {
     }
 }
 
+/// A program that makes a base, and the shell script around it, which writes a tar to standard output.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// `$0` of the script.
+    pub program: PathBuf,
+    pub script: &'static str,
+    pub arguments: Vec<String>,
+}
+
+/// mmdebstrap removes its own directory even when it is ended, but not always its keyring's; and the shell waits for it.
+const MMDEBSTRAP: &str = r#"set -eu
+scratch=$(mktemp -d)
+trap 'rm -rf --one-file-system "$scratch"' EXIT
+trap 'exit 143' HUP INT TERM PIPE
+chmod 0755 "$scratch"
+TMPDIR=$scratch "$0" "$@"
+"#;
+
 /// debootstrap fills a directory; this gives out its tar and removes it, whatever happens.
 const DEBOOTSTRAP: &str = r#"set -eu
-directory=$(mktemp -d)
-trap 'rm -rf --one-file-system "$directory"' EXIT
+scratch=$(mktemp -d)
+trap 'rm -rf --one-file-system "$scratch"' EXIT
 trap 'exit 143' HUP INT TERM PIPE
-chmod 0755 "$directory"
-"$0" --variant=minbase "$1" "$directory" ${2:+"$2"} >&2
-rm -rf "$directory"/var/cache/apt/archives/*.deb "$directory"/var/lib/apt/lists/*
-tar -C "$directory" --numeric-owner --one-file-system --xattrs --exclude=./dev/* -cf - .
+chmod 0755 "$scratch"
+"$0" --variant=minbase "$1" "$scratch" ${2:+"$2"} >&2
+rm -rf "$scratch"/var/cache/apt/*.bin "$scratch"/var/cache/apt/archives/*.deb "$scratch"/var/lib/apt/lists/*
+tar -C "$scratch" --numeric-owner --one-file-system --xattrs --xattrs-include='*' --exclude='./dev/*' -cf - .
 "#;
 
 /// `2025-05-20`, `20250520` and `20250520T103000Z` as the archive writes them.
@@ -143,14 +159,14 @@ fn timestamp(text: &str) -> Option<String> {
 /// Runs the program and hands its tar to `take`; the inner result is `take`'s. A program that fails breaks the tar off, so
 /// that nobody takes a half one for whole.
 pub(super) async fn run<T, F: Future<Output = T>>(
-    program: &Path,
-    arguments: &[String],
+    plan: &Plan,
     tools: &Tools,
     progress: &Tail<'_>,
     take: impl FnOnce(BoxStream<'static, std::io::Result<Bytes>>) -> F,
 ) -> Result<T, String> {
-    let mut command = Command::new(program);
-    command.args(arguments).envs(tools.environment.iter().cloned()).envs(apt_proxies(tools).await);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", plan.script]).arg(&plan.program).args(&plan.arguments);
+    command.envs(tools.environment.iter().cloned()).envs(apt_proxies(tools).await);
     // A group of its own: it is ended as a whole, and Ctrl-C reaches it through us alone.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("it cannot be started: {error}"))?;

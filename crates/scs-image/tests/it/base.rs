@@ -30,12 +30,46 @@ async fn a_base_is_made_once_and_found_again() {
     assert_eq!(make().await.expect("found").expect("a base").id, one.id);
 }
 
+/// Tools that leave their scratch files, if any, where the test can see them.
+fn tools(world: &World) -> (Tools, std::path::PathBuf) {
+    let scratch = world.place.path().join("scratch");
+    std::fs::create_dir(&scratch).expect("made");
+    let mut tools = Tools::here();
+    tools.environment.push(("TMPDIR".to_owned(), scratch.display().to_string()));
+    (tools, scratch)
+}
+
 #[tokio::test]
-async fn a_release_that_is_not_there_leaves_no_image() {
+async fn a_release_that_is_not_there_leaves_nothing() {
     let world = World::new().await;
-    let suite = "no-such-release";
-    let made = ensure(world.engine.as_ref(), &debootstrap(suite), &Tools::here(), &world.state(), &world.lines).await;
+    let (tools, scratch) = tools(&world);
+    let base = debootstrap("no-such-release");
+    let made = ensure(world.engine.as_ref(), &base, &tools, &world.state(), &world.lines).await;
     let error = made.expect_err("there is no such release");
     assert!(matches!(&error, Error::Failed { output, .. } if !output.is_empty()), "{error:?}");
-    assert!(world.engine.image(&reference(suite, None)).await.expect("asked").is_none());
+    assert!(world.engine.image(&reference("no-such-release", None)).await.expect("asked").is_none());
+    assert_eq!(std::fs::read_dir(scratch).expect("read").count(), 0);
+}
+
+#[tokio::test]
+async fn a_base_that_is_given_up_leaves_nothing() {
+    let world = World::new().await;
+    let (tools, scratch) = tools(&world);
+    let base = debootstrap("sid");
+    let (locks, working) = (world.state(), tokio::sync::Notify::new());
+    let progress = |line: &str| {
+        if line.contains("apt-get update") {
+            working.notify_one();
+        }
+    };
+    tokio::select! {
+        made = ensure(world.engine.as_ref(), &base, &tools, &locks, &progress) => panic!("too soon: {made:?}"),
+        () = working.notified() => {}
+    }
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while let Some(left) = std::fs::read_dir(&scratch).expect("read").next() {
+        assert!(std::time::Instant::now() < deadline, "still there: {left:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(world.engine.image(&reference("sid", None)).await.expect("asked").is_none());
 }

@@ -3,14 +3,15 @@
 use super::world::World;
 use scs_image::Origin;
 use scs_image::cache::{Cache, DirectoryCache};
-use scs_manifest::compiled::{Configurator, Image};
+use scs_manifest::compiled::{Base, Configurator, Image};
 use serde_json::json;
 use std::sync::Arc;
 
+/// As small as an image can be: a cache does not ask what is in it.
 fn image(world: &World) -> Image {
-    let configurator = Configurator::Shell { scripts: vec!["configure.sh".to_owned()] };
-    let mut image = world.image(configurator, json!({}), &[("configure.sh", "echo made >/made\n")]);
-    image.command = Some(vec!["/bin/cat".to_owned(), "/made".to_owned()]);
+    let configurator = Configurator::Dockerfile { file: "Dockerfile".to_owned(), target: None };
+    let mut image = world.image(configurator, json!({}), &[("Dockerfile", "FROM scratch\nCOPY own /own\n")]);
+    image.base = Base::None;
     image
 }
 
@@ -32,7 +33,6 @@ async fn an_image_survives_the_engine_in_a_cache_and_a_damaged_one_is_built_anew
     let loaded = ensure().await;
     assert_eq!(loaded.origin, Origin::Cache(cache.name()));
     assert_eq!(loaded.image_id, built.image_id);
-    assert_eq!(world.output(&loaded.image_id, None).await, "made\n");
 
     world.engine.remove_image(&scs_image::tag(&digest)).await.expect("removed");
     let mut bytes = std::fs::read(cache.path(&digest)).expect("read");

@@ -213,3 +213,25 @@ async fn prune_removes_what_this_installation_made_and_is_not_kept() {
     let pruned = other.prune(&BTreeSet::new(), &sources, &world.lines as &dyn Progress).await.expect("pruned");
     assert_eq!(pruned.images, [""; 0], "another installation's");
 }
+
+#[tokio::test]
+async fn prune_leaves_what_a_container_uses() {
+    let world = World::new().await;
+    let mut image = world.image(shell(&["configure.sh"]), json!({}), &[("configure.sh", "true\n")]);
+    image.command = Some(vec!["/bin/true".to_owned()]);
+    let built = world.ensure(&image).await.expect("built");
+    let request = Create {
+        name: format!("scs-image-test-{}", unique()),
+        image: built.image_id,
+        network: "none".to_owned(),
+        ..Create::default()
+    };
+    let id = world.engine.create(&request).await.expect("created");
+    let service = world.images(Vec::new());
+    let pruned = service.prune(&BTreeSet::new(), &BTreeSet::new(), &world.lines as &dyn Progress).await;
+    world.engine.remove(&id).await.expect("removed");
+    let pruned = pruned.expect("pruned");
+    assert_eq!((pruned.images.len(), pruned.in_use), (0, vec![world.digest(&image)]));
+    let pruned = service.prune(&BTreeSet::new(), &BTreeSet::new(), &world.lines as &dyn Progress).await;
+    assert_eq!(pruned.expect("pruned").images, [world.digest(&image)]);
+}

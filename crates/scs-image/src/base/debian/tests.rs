@@ -14,14 +14,14 @@ fn tools(root: bool, programs: &[(&str, &str)]) -> (tempfile::TempDir, Tools) {
     (place, tools)
 }
 
-/// Through the shell: a program that was just written cannot always be started while other tests fork.
+/// A script of our own in the place of a program.
 async fn run_script<T, F: Future<Output = T>>(
-    script: &Path,
+    script: &'static str,
     tail: &Tail<'_>,
     take: impl FnOnce(BoxStream<'static, std::io::Result<Bytes>>) -> F,
 ) -> Result<T, String> {
     let tools = Tools { path: Vec::new(), root: true, environment: Vec::new() };
-    run(Path::new("/bin/sh"), &[script.display().to_string()], &tools, tail, take).await
+    run(&Plan { program: "program".into(), script, arguments: Vec::new() }, &tools, tail, take).await
 }
 
 fn maker(snapshot: Option<&str>) -> Maker {
@@ -31,27 +31,27 @@ fn maker(snapshot: Option<&str>) -> Maker {
 #[test]
 fn mmdebstrap_is_preferred() {
     let (place, tools) = tools(true, &[("mmdebstrap", ""), ("debootstrap", ""), ("sh", "")]);
-    let (program, arguments) = maker(None).command(&tools).expect("it is there");
-    assert_eq!(program, place.path().join("mmdebstrap"));
-    assert_eq!(arguments, ["--variant=minbase", "--mode=root", "--format=tar", "bookworm", "-"]);
+    let plan = maker(None).plan(&tools).expect("it is there");
+    assert_eq!(plan.program, place.path().join("mmdebstrap"));
+    assert_eq!(plan.arguments, ["--variant=minbase", "--mode=root", "--format=tar", "bookworm", "-"]);
 }
 
 #[test]
 fn without_root_user_namespaces_are_used_or_uidmap_is_asked_for() {
     let (_place, with) = tools(false, &[("mmdebstrap", ""), ("newuidmap", "")]);
-    assert!(maker(None).command(&with).expect("it is there").1.contains(&"--mode=unshare".to_owned()));
+    assert!(maker(None).plan(&with).expect("it is there").arguments.contains(&"--mode=unshare".to_owned()));
     let (_place, without) = tools(false, &[("mmdebstrap", "")]);
-    let error = maker(None).command(&without).expect_err("uidmap is missing");
+    let error = maker(None).plan(&without).expect_err("uidmap is missing");
     assert!(error.hint().expect("there is one").contains("uidmap"), "{error}");
     let (_place, old) = tools(false, &[("debootstrap", "")]);
-    let error = maker(None).command(&old).expect_err("it needs root");
+    let error = maker(None).plan(&old).expect_err("it needs root");
     assert!(error.hint().expect("there is one").contains("mmdebstrap uidmap"), "{error}");
 }
 
 #[test]
 fn with_neither_program_it_says_what_to_install() {
     let (_place, none) = tools(true, &[]);
-    let error = maker(None).command(&none).expect_err("nothing is there");
+    let error = maker(None).plan(&none).expect_err("nothing is there");
     assert!(error.to_string().contains("neither mmdebstrap nor debootstrap"), "{error}");
     assert!(error.hint().expect("there is one").contains("apt-get install mmdebstrap"));
 }
@@ -59,7 +59,7 @@ fn with_neither_program_it_says_what_to_install() {
 #[test]
 fn a_snapshot_pins_all_sources() {
     let (_place, tools) = tools(true, &[("mmdebstrap", "")]);
-    let (_, arguments) = maker(Some("2025-05-20")).command(&tools).expect("it is there");
+    let arguments = maker(Some("2025-05-20")).plan(&tools).expect("it is there").arguments;
     let sources: Vec<&String> = arguments.iter().filter(|argument| argument.starts_with("deb ")).collect();
     assert_eq!(sources.len(), 3);
     assert!(sources.iter().all(|line| line.contains("/20250520T000000Z ")), "{sources:?}");
@@ -87,11 +87,10 @@ async fn collect(mut tar: BoxStream<'static, std::io::Result<Bytes>>) -> std::io
 
 #[tokio::test]
 async fn a_program_that_fails_breaks_its_tar_off() {
-    let (place, _tools) = tools(true, &[("mmdebstrap", "echo half; echo 'E: no mirror' >&2; exit 25")]);
     let silent = |_: &str| {};
     let tail = Tail::new(&silent);
     let mut taken = None;
-    let result = run_script(&place.path().join("mmdebstrap"), &tail, async |tar| {
+    let result = run_script("echo half; echo 'E: no mirror' >&2; exit 25", &tail, async |tar| {
         taken = Some(collect(tar).await);
     })
     .await;
@@ -102,31 +101,64 @@ async fn a_program_that_fails_breaks_its_tar_off() {
 
 #[tokio::test]
 async fn a_program_that_ends_well_gives_all_its_tar() {
-    let (place, _tools) = tools(true, &[("mmdebstrap", "echo I: hello >&2; echo whole")]);
     let silent = |_: &str| {};
     let tail = Tail::new(&silent);
-    let result = run_script(&place.path().join("mmdebstrap"), &tail, collect).await;
+    let result = run_script("echo I: hello >&2; echo whole", &tail, collect).await;
     assert_eq!(result.expect("it ended well").expect("it was read"), b"whole\n");
 }
 
 #[tokio::test]
 async fn a_program_nobody_waits_for_any_more_is_ended_and_may_clean_up() {
-    let (place, _tools) = tools(true, &[]);
-    let program = place.path().join("slow");
-    let script = "#!/bin/sh\ntrap '' PIPE\ntrap 'echo gone >\"$0.cleaned\"; exit 1' TERM\necho I: ready >&2\nwhile :; do sleep 0.05; done\n";
-    fs::write(&program, script).expect("written");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("set");
+    let (place, mut tools) = tools(true, &[]);
+    let cleaned = place.path().join("cleaned");
+    tools.environment.push(("CLEANED".to_owned(), cleaned.display().to_string()));
+    let script =
+        "trap '' PIPE; trap 'echo gone >\"$CLEANED\"; exit 1' TERM; echo I: ready >&2; while :; do sleep 0.05; done";
+    let plan = Plan { program: "program".into(), script, arguments: Vec::new() };
     let ready = tokio::sync::Notify::new();
     let notify = |_: &str| ready.notify_one();
     let tail = Tail::new(&notify);
     tokio::select! {
-        _ = run_script(&program, &tail, collect) => panic!("it does not end by itself"),
+        _ = run(&plan, &tools, &tail, collect) => panic!("it does not end by itself"),
         () = ready.notified() => {}
     }
-    let cleaned = place.path().join("slow.cleaned");
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while !cleaned.exists() {
         assert!(std::time::Instant::now() < deadline, "it was not asked to end");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn debootstraps_directory_becomes_a_tar_and_goes() {
+    let fill = "echo \"$@\" >&2; mkdir -p \"$3/etc\" \"$3/dev\" && echo content >\"$3/etc/file\" && : >\"$3/dev/node\"";
+    for (end, whole) in [("", true), ("; echo broken >&2; exit 3", false)] {
+        let program = format!("{fill}{end}");
+        let (place, mut tools) = tools(true, &[("debootstrap", program.as_str())]);
+        let scratch = place.path().join("scratch");
+        fs::create_dir(&scratch).expect("made");
+        tools.environment.push(("TMPDIR".to_owned(), scratch.display().to_string()));
+        let plan = maker(Some("20250520")).plan(&tools).expect("it is there");
+        let silent = |_: &str| {};
+        let tail = Tail::new(&silent);
+        let result = run(&plan, &tools, &tail, collect).await;
+        let left: Vec<_> = fs::read_dir(&scratch).expect("read").collect();
+        assert!(left.is_empty(), "{left:?}");
+        let said = tail.take();
+        assert!(said[0].ends_with("http://snapshot.debian.org/archive/debian/20250520T000000Z"), "{said:?}");
+        assert!(said[0].starts_with("--variant=minbase bookworm "), "{said:?}");
+        if whole {
+            let tar = result.expect("it ended well").expect("it was read");
+            let mut archive = tar::Archive::new(tar.as_slice());
+            let paths: Vec<String> = archive
+                .entries()
+                .expect("a tar")
+                .map(|entry| entry.expect("whole").path().expect("a path").display().to_string())
+                .collect();
+            assert!(paths.contains(&"./etc/file".to_owned()), "{paths:?}");
+            assert!(!paths.contains(&"./dev/node".to_owned()), "{paths:?}");
+        } else {
+            assert_eq!(result.expect_err("it failed"), "it ended with exit status: 3");
+        }
     }
 }

@@ -39,7 +39,7 @@ if [ -n "$own" ]; then
     *' puppet-agent '*) ;;
     *)
       apt purge --auto-remove puppet-agent
-      rm -rf /etc/puppet /var/lib/puppet /var/cache/puppet /var/log/puppet
+      rm -rf /etc/puppet /var/lib/puppet /var/cache/puppet /var/log/puppet /run/puppet
       if command -v userdel >/dev/null 2>&1; then userdel puppet >/dev/null 2>&1 || :; fi
       ;;
   esac
