@@ -3,4 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod conversation;
+mod failing;
+mod proxy;
+mod restarting;
+mod strangers;
 mod support;
+mod withdrawing;
