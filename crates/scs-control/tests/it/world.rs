@@ -62,11 +62,16 @@ pub struct Model {
 }
 
 /// An agent of a host where nothing is real.
-#[derive(Debug)]
 pub struct World {
     pub model: Mutex<Model>,
     report: watch::Sender<HostReport>,
     output: broadcast::Sender<OutputLine>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
 }
 
 impl World {
