@@ -30,6 +30,8 @@ const PARK: Duration = Duration::from_secs(120);
 const PARTING: Duration = Duration::from_secs(2);
 /// Lines of progress kept for a slow reader.
 const OUTPUT: usize = 4096;
+/// Ends of containers nobody has heard of that are remembered: more than can be starting at once.
+const EARLY: usize = 1000;
 /// When endpoints of a former run are withdrawn that nobody has provided again: as long as its containers have had to be found.
 const INHERITED: Duration = Duration::from_secs(5);
 
@@ -60,6 +62,8 @@ pub struct Service {
     look: Arc<Notify>,
     engine_lost: Option<String>,
     listed: bool,
+    /// Ends that the engine told of before the launch was reported, by instance.
+    early: BTreeMap<String, i64>,
     clock: Clock,
 }
 
@@ -107,6 +111,7 @@ impl Service {
             look: Arc::new(Notify::new()),
             engine_lost: None,
             listed: false,
+            early: BTreeMap::new(),
             clock: Clock { instant: Instant::now().into_std(), system },
         };
         service.restore(last);
@@ -274,7 +279,12 @@ impl Service {
                 held.prepared.remove(&instance);
                 let input = Input::Launched { instance: instance.clone(), container: facts };
                 self.handle(now, &slot, input);
-                if let labels::FoundState::Exited(exit) = labels::state(&container) {
+                let early = self.early.remove(&instance).map(|code| Exit { code: Some(code), ..Exit::default() });
+                let exited = match labels::state(&container) {
+                    labels::FoundState::Exited(exit) => Some(exit),
+                    _ => early,
+                };
+                if let Some(exit) = exited {
                     self.ended(now, &slot, instance, exit);
                 }
             }
@@ -309,6 +319,10 @@ impl Service {
         let Some((slot, instance)) = labels::slot(&event.labels) else { return };
         match event.kind {
             EventKind::Died(code) => {
+                let held = self.slots.get(&slot);
+                if held.is_some_and(|held| !held.containers.contains_key(&instance)) && self.early.len() < EARLY {
+                    self.early.insert(instance.clone(), code);
+                }
                 self.ended(now, &slot, instance, Exit { code: Some(code), ..Exit::default() });
             }
             EventKind::Removed => self.look.notify_one(),
@@ -337,9 +351,22 @@ impl Service {
                 None => others.push(container),
             }
         }
-        if !std::mem::replace(&mut self.listed, true) && !others.is_empty() {
+        if !std::mem::replace(&mut self.listed, true) {
+            // Nothing was launched by this process before now, so what has no container was left by an interrupted launch.
+            let there: BTreeSet<&String> = by_slot.values().flatten().map(|(instance, _)| instance).collect();
+            for instance in instances(&self.hands.options.state).iter().filter(|instance| !there.contains(instance)) {
+                self.hands.files(instance).remove();
+            }
             let (ports, owner) = (self.hands.ports.clone(), self.hands.options.owner.clone());
             tokio::spawn(clean(ports, owner, others));
+        }
+        // Ends that no event told of.
+        for (slot, containers) in &by_slot {
+            for (instance, container) in containers {
+                if let labels::FoundState::Exited(exit) = labels::state(container) {
+                    self.ended(now, slot, instance.clone(), exit);
+                }
+            }
         }
         let slots: Vec<Slot> = self.slots.keys().cloned().collect();
         for slot in slots {
@@ -465,7 +492,7 @@ impl Service {
                 instance: instance.clone(),
                 container: known.id.clone(),
                 ended: known.ended,
-                files: known.logs.clone(),
+                files: held.life.desired().map_or(&known.desired.role, |desired| &desired.role).logs.clone(),
             })
         });
         let sources: Vec<Source> = sources.collect();

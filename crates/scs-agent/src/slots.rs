@@ -4,7 +4,6 @@ use crate::labels;
 use crate::launch::facts;
 use crate::provision::Prepared;
 use scs_api::agent::Assignment;
-use scs_manifest::compiled::LogFile;
 use scs_plan::lifecycle::{Desired, Found, Lifecycle, Phase, View};
 use scs_plan::slot::Slot;
 use scs_ports::engine;
@@ -43,7 +42,6 @@ pub(crate) struct Known {
     pub(crate) view: Arc<View>,
     pub(crate) ended: bool,
     pub(crate) started: Option<SystemTime>,
-    pub(crate) logs: Vec<LogFile>,
 }
 
 impl Held {
@@ -80,9 +78,9 @@ impl Held {
             address: own.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             provides: facts.provides.clone(),
             view,
-            ended: matches!(container.state, engine::State::Exited(_)),
+            // Its life hears of an end first, and then it is noted.
+            ended: self.containers.get(instance).is_some_and(|known| known.ended),
             started: container.started,
-            logs: desired.role.logs.clone(),
         };
         self.containers.insert(instance.to_owned(), known);
         facts
@@ -102,7 +100,11 @@ pub(crate) fn found(
         None => Arc::new(labels::desired(&container.labels)?),
     };
     let announce = labels::announce(&container.labels);
-    let memo = if known.is_none() { crate::files::Files::of(state, &instance).memo() } else { None };
+    let new = known.is_none();
+    let memo = if new { crate::files::Files::of(state, &instance).memo() } else { None };
     let facts = held.note(&instance, container, &desired, announce, None);
+    if new && let Some(known) = held.containers.get_mut(&instance) {
+        known.ended = matches!(container.state, engine::State::Exited(_));
+    }
     Some(Found { instance, desired, container: facts, state: labels::state(container), memo })
 }

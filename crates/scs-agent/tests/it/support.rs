@@ -136,9 +136,6 @@ impl Registry {
         self.state.lock().unwrap().log.iter().cloned().collect()
     }
 
-    pub fn provided(&self) -> Vec<Provision> {
-        self.state.lock().unwrap().provided.clone()
-    }
 
     pub fn parked(&self) -> bool {
         self.state.lock().unwrap().parked
