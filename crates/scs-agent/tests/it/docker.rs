@@ -11,12 +11,14 @@ use scs_api::agent::Phase;
 use scs_api::log::LogQuery;
 use scs_api::secret::SecretValue;
 use scs_engine_docker::Docker;
-use scs_ports::engine::{Container, Engine, Exec, Labels, Mount, MountSource, Port, State};
+use scs_ports::engine::{Container, Engine, Exec, Labels, MountSource, Port, State};
 use scs_ports::network::{Attachment, Error, NetworkProvisioner, NetworkRequest};
-use scs_ports::volume::VolumeProvisioner;
+use scs_ports::volume::{self, Ensured, VolumeId, VolumeProvisioner, VolumeRequest};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -39,6 +41,32 @@ impl NetworkProvisioner for Loopback {
     }
 
     async fn release(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Directories, as the method `local` has them.
+#[derive(Debug)]
+struct Directories(PathBuf);
+
+#[async_trait]
+impl VolumeProvisioner for Directories {
+    async fn ensure(&self, request: &VolumeRequest) -> Result<Ensured, volume::Error> {
+        let path = self.0.join(&request.id.name);
+        let fresh = !path.exists();
+        std::fs::create_dir_all(&path).unwrap();
+        Ok(Ensured { source: MountSource::Host(path), fresh, epoch: 0 })
+    }
+
+    async fn inspect(&self, _: &VolumeId) -> Result<Option<Ensured>, volume::Error> {
+        Ok(None)
+    }
+
+    async fn release(&self, _: &VolumeId) -> Result<(), volume::Error> {
+        Ok(())
+    }
+
+    async fn destroy(&self, _: &VolumeId) -> Result<(), volume::Error> {
         Ok(())
     }
 }
@@ -74,7 +102,7 @@ impl Host {
             attributes: BTreeMap::new(),
             helper: Some(helper),
         };
-        let volumes: Arc<dyn VolumeProvisioner> = Arc::new(scs_ports::fake::Volumes::new());
+        let volumes: Arc<dyn VolumeProvisioner> = Arc::new(Directories(self.state.path().join("volumes")));
         let networks: Arc<dyn NetworkProvisioner> = Arc::new(Loopback);
         let ports = Ports {
             engine: Arc::new(self.docker.clone()),
@@ -279,8 +307,16 @@ async fn a_command_that_hangs_ends_at_its_timeout() {
     agent.end().await;
 }
 
-// Kept for the compiler's sake where mounts are looked at by hand.
-#[allow(dead_code)]
-fn mount(source: &str, target: &str) -> Mount {
-    Mount { source: MountSource::Host(source.into()), target: target.into(), read_only: true }
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_volume_gets_its_owner_and_mode_inside_the_image() {
+    let host = Host::new().await;
+    let agent = host.agent();
+    let data = json!({"path": "/data", "access": "single", "owner": "1234:1235", "mode": 0o750, "method": "local"});
+    let with = json!({"process": {"command": ["/scs-helper", "serve", "--port", "80"]}, "volumes": {"data": data}});
+    agent.assign(assignments(1, vec![assignment(role("db", &with))])).await;
+    let report = agent.until_applied("db").await;
+    let place = std::fs::metadata(&report.volumes["data"].place).unwrap();
+    assert_eq!((place.uid(), place.gid(), place.mode() & 0o7777), (1234, 1235, 0o750));
+    assert_eq!(host.containers().await.len(), 1, "the one-off is removed");
+    agent.end().await;
 }

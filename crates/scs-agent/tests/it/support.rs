@@ -136,7 +136,6 @@ impl Registry {
         self.state.lock().unwrap().log.iter().cloned().collect()
     }
 
-
     pub fn parked(&self) -> bool {
         self.state.lock().unwrap().parked
     }
