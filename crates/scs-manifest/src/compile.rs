@@ -114,8 +114,8 @@ fn in_order(found: Vec<Diagnostic>, tree: &Tree) -> Vec<Diagnostic> {
     let mut unique: Vec<Diagnostic> = Vec::new();
     for finding in found {
         // Several roles of one image, or several uses of one default, find the same.
-        let seen = |other: &Diagnostic| other.primary == finding.primary && other.message == finding.message;
-        if !unique.iter().any(seen) {
+        let same = |other: &Diagnostic| other.primary == finding.primary && other.message == finding.message;
+        if !unique.iter().any(same) {
             unique.push(finding);
         }
     }

@@ -2,6 +2,7 @@
 
 mod connections;
 mod container;
+mod globals;
 mod methods;
 mod secrets;
 
@@ -14,7 +15,7 @@ use crate::diagnostic::{Diagnostic, suggest};
 use crate::reader::{Reader, Spanned};
 use crate::source::Span;
 use crate::tree::{Entry, Map, Node};
-use connections::Globals;
+use globals::Globals;
 use indexmap::IndexMap;
 
 /// A deployment manifest, overlays applied and defaults filled in, images not yet looked at.

@@ -99,6 +99,25 @@ impl std::fmt::Display for Diagnostic {
     }
 }
 
+/// Errors kept of one pass. Nobody reads more, and a broken file of a megabyte would give a hundred thousand.
+const MAX_ERRORS: usize = 100;
+
+/// Keeps a finding, unless there are too many; an error is never lost to warnings.
+pub(crate) fn note(found: &mut Vec<Diagnostic>, mut finding: Diagnostic) {
+    let n_alike = found.iter().filter(|other| other.severity == finding.severity).count();
+    if n_alike + 1 == MAX_ERRORS && finding.is_error() {
+        finding.help = finding.help.or_else(|| Some("there may be more; only the first hundred are shown".to_owned()));
+    }
+    if n_alike < MAX_ERRORS {
+        found.push(finding);
+    }
+}
+
+/// Whether further errors would not be kept, so that looking for them is in vain.
+pub(crate) fn is_full(found: &[Diagnostic]) -> bool {
+    found.iter().filter(|finding| finding.is_error()).count() >= MAX_ERRORS
+}
+
 /// "did you mean `x`?" for the nearest of the names that is near enough, else `None`.
 #[must_use]
 pub fn suggest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {

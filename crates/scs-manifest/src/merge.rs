@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::diagnostic::{Diagnostic, suggest};
+use crate::diagnostic::{Diagnostic, note, suggest};
 use crate::source::File;
 use crate::tree::{Entry, Map, Node, Value};
 use crate::yaml;
@@ -20,7 +20,13 @@ pub struct Tree {
 /// Parses a base and its overlays and merges them; all that is wrong with any of them at once.
 pub fn load(files: &[File]) -> Result<Tree, Vec<Diagnostic>> {
     let mut found = Vec::new();
-    let mut nodes = files.iter().filter_map(|file| yaml::parse(file, &mut found)).collect::<Vec<_>>().into_iter();
+    let nodes: Vec<Option<Node>> = files.iter().map(|file| yaml::parse(file, &mut found)).collect();
+    if files.is_empty() {
+        found.push(Diagnostic::error(&File::new("", "").span(), "no manifest is given"));
+    }
+    // With a file missing, what the others say of it would be wrong.
+    let nodes: Option<Vec<Node>> = nodes.into_iter().collect();
+    let mut nodes = nodes.into_iter().flatten();
     let root = nodes.next().map(|base| merge(base, nodes.collect(), &mut found));
     match root {
         Some(root) if found.is_empty() => Ok(Tree { root, files: files.to_vec() }),
@@ -62,7 +68,7 @@ fn check_roles(base: &Node, overlay: &Node, found: &mut Vec<Diagnostic>) {
         if let Some(containers) = base.map().and_then(|map| map.get("containers")) {
             finding = finding.related(&containers.key, "the roles are here");
         }
-        found.push(finding);
+        note(found, finding);
     }
 }
 

@@ -6,7 +6,7 @@ mod shared;
 pub(crate) use scalar::{is_label, is_secret, is_variable};
 pub(crate) use shared::NAME_PARTS;
 
-use crate::diagnostic::{Diagnostic, choices, listed, suggest};
+use crate::diagnostic::{Diagnostic, choices, is_full, listed, note, suggest};
 use crate::source::Span;
 use crate::tree::{Entry, Map, Node, Value};
 
@@ -42,11 +42,11 @@ pub(crate) struct Fields<'a> {
 
 impl Reader {
     pub(crate) fn error(&mut self, span: &Span, message: impl Into<String>) {
-        self.found.push(Diagnostic::error(span, message));
+        self.push(Diagnostic::error(span, message));
     }
 
     pub(crate) fn push(&mut self, finding: Diagnostic) {
-        self.found.push(finding);
+        note(&mut self.found, finding);
     }
 
     /// A map with fixed keys; anything else is an error.
@@ -94,6 +94,9 @@ impl Reader {
         for (key, entry) in fields.map.into_iter().flatten() {
             if fields.asked.contains(&key.as_str()) || key.starts_with("x-") {
                 continue;
+            }
+            if is_full(&self.found) {
+                return;
             }
             let known = || fields.asked.iter().copied();
             let help = suggest(key, known()).unwrap_or_else(|| format!("known are {}", listed(known())));

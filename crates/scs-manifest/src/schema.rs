@@ -6,6 +6,7 @@
 mod build;
 mod deployment;
 mod image;
+mod methods;
 mod reference;
 mod shared;
 

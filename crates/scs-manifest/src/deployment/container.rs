@@ -1,6 +1,7 @@
 //! One role of a deployment manifest.
 
-use super::connections::{self, Globals, Network, Provide, Require, Volume};
+use super::connections::{self, Network, Provide, Require, Volume};
+use super::globals::Globals;
 use super::secrets;
 use crate::compiled::{Fence, OnHostLoss, Placement, Restart, SecretAs, Source};
 use crate::diagnostic::Diagnostic;

@@ -13,6 +13,8 @@ pub fn reference() -> String {
          Keys starting with `x-` are free for notes and YAML anchors. Files are YAML 1.2: `no` is text, `true` a truth value.\n",
     );
     page.document(&image(), "image.yaml");
+    // The same manifest inline is not told twice.
+    page.written.push("image-manifest".to_owned());
     page.document(&deployment(), "deployment.yaml");
     page.text
 }
@@ -73,6 +75,10 @@ impl Page {
             sections(&path, schema, &mut inside);
         }
         for section in inside {
+            // The defaults of each method hold what a use of the method holds, which is told there.
+            if section.path.starts_with("global.") && section.path.matches('.').count() > 1 {
+                continue;
+            }
             let _ = write!(self.text, "\n#### `{}`\n", section.path);
             self.table(&section.schema, &section.path);
         }
@@ -81,8 +87,14 @@ impl Page {
     /// What a value is, in a few words for a table.
     fn kind(&self, schema: &Value) -> String {
         if let Some(name) = definition(schema) {
+            if name == "image-manifest" {
+                return "[image manifest](#image-manifest-imageyaml)".to_owned();
+            }
             let title = self.definitions.get(name).map_or_else(|| name.to_owned(), |schema| title(name, schema));
             return format!("[{title}](#{})", title.to_lowercase().replace(' ', "-"));
+        }
+        if schema["title"] == "signal" {
+            return "signal".to_owned();
         }
         if let Some(words) = schema["enum"].as_array() {
             return words
@@ -106,7 +118,7 @@ impl Page {
             return format!("name → {}", self.kind(values));
         }
         if let Some(items) = schema.get("items") {
-            return format!("list of {}", self.kind(items));
+            return format!("list of {}", plural(&self.kind(items)));
         }
         if let Some(title) = schema["title"].as_str() {
             return title.to_owned();
@@ -125,6 +137,15 @@ impl Page {
             }
             _ => "any value".to_owned(),
         }
+    }
+}
+
+fn plural(kind: &str) -> String {
+    match kind.strip_suffix(')') {
+        // A link: the `s` belongs to the words, not behind the address.
+        Some(_) => kind.replacen("](", "s](", 1),
+        None if kind == "map" || kind.ends_with(['y', 'e', 'r', 't']) => format!("{kind}s").replace("ys", "ies"),
+        None => kind.to_owned(),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn variable_name() -> Value {
 }
 
 pub(super) fn attribute_name() -> Value {
-    matching("name of an attribute", "^[^\\s]{1,128}$")
+    matching("attribute name", "^[^\\s]{1,128}$")
 }
 
 /// Definitions that both documents carry.
@@ -87,7 +87,7 @@ fn liveupdate() -> Value {
                 "HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "WINCH", "CONT", "ALRM",
                 "SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGWINCH", "SIGCONT", "SIGALRM",
             ]}),
-            "Sent to process 1, once the files under `/run/scs` are new.",
+            "`HUP`, `USR1`, … with or without `SIG`: sent to process 1, once the files under `/run/scs` are new.",
         ),
         key_or("timeout", refer("pause"), "30s", "How long the command may run."),
         key_or("debounce", refer("duration"), "250ms", "At least this long after the first change of a burst."),

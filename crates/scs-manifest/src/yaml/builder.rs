@@ -1,7 +1,7 @@
 //! Builds a tree from parser events: anchors, merge keys, duplicate keys, bounds. Iterative, so depth costs no stack.
 
 use super::{MAX_DEPTH, MAX_NODES};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, note};
 use crate::source::Span;
 use crate::tree::{Entry, Kind, Map, Node, Scalar, Value};
 use granit_parser::{Event, ScalarStyle, Tag};
@@ -168,7 +168,8 @@ impl Builder {
                 if key.merge {
                     merges.push(node);
                 } else if let Some(first) = map.get(&key.text) {
-                    found.push(
+                    note(
+                        found,
                         Diagnostic::error(&key.span, format!("`{}` is given twice", key.text))
                             .related(&first.key, "first given here"),
                     );
@@ -195,7 +196,7 @@ impl Builder {
         if let Some(tag) = tag
             && tag.core_suffix() != Some(expected)
         {
-            found.push(Diagnostic::error(&self.span(span), format!("the tag {} means nothing here", tag.original())));
+            note(found, Diagnostic::error(&self.span(span), format!("the tag {} means nothing here", tag.original())));
         }
     }
 
@@ -222,7 +223,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, span: &Span, found:
         _ => false,
     };
     if !fits {
-        found.push(Diagnostic::error(span, format!("`{text}` is not what the tag {} says", tag.original())));
+        note(found, Diagnostic::error(span, format!("`{text}` is not what the tag {} says", tag.original())));
     }
     plain
 }
@@ -240,6 +241,6 @@ fn merge_into(map: &mut Map, from: Node, found: &mut Vec<Diagnostic>) {
                 merge_into(map, item, found);
             }
         }
-        _ => found.push(Diagnostic::error(&from.span, "`<<` takes a map or a list of maps")),
+        _ => note(found, Diagnostic::error(&from.span, "`<<` takes a map or a list of maps")),
     }
 }

@@ -177,3 +177,19 @@ fn color_is_used_only_when_asked_for() {
     assert!(scs_manifest::render(&found, &world.files(), true).contains('\u{1b}'));
     assert!(!scs_manifest::render(&found, &world.files(), false).contains('\u{1b}'));
 }
+
+#[test]
+fn a_megabyte_of_errors_is_answered_in_time_with_the_first_hundred() {
+    let mut text = "version: 1\nservice: s\ncontainers: { web: { image: nginx:1 } }\n".to_owned();
+    while text.len() < 900_000 {
+        text.push_str(&format!("key-{}: unknown\n", text.len()));
+    }
+    let world = World::new(&text);
+    let found = world.compile().expect_err("full of errors");
+    assert_eq!(found.len(), 100);
+    assert!(found[99].help.is_some());
+    // Many errors in one line of a megabyte.
+    let keys: Vec<String> = (0..60_000).map(|n| format!("key-{n}: 1")).collect();
+    let found = World::new(&format!("{{{}}}", keys.join(", "))).found();
+    assert!(found.len() < 100_000, "{}", found.len());
+}
