@@ -72,6 +72,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 struct Provided {
     provision: Provision,
+    /// The request that said so last; answers to those before settle nothing.
+    said: u64,
     /// When it is said again because it was refused.
     again: Option<Instant>,
     waiting: Vec<Reply<()>>,
@@ -80,6 +82,8 @@ struct Provided {
 #[derive(Debug)]
 struct Withdrawal {
     how: Withdraw,
+    /// As above.
+    said: u64,
     since: Instant,
     waiting: Vec<Reply<Withdrawn>>,
 }
@@ -160,8 +164,12 @@ impl State {
             });
         }
         let entry = self.provisions.entry(identity.clone());
-        let provided =
-            entry.or_insert_with(|| Provided { provision: provision.clone(), again: None, waiting: Vec::new() });
+        let provided = entry.or_insert_with(|| Provided {
+            provision: provision.clone(),
+            said: 0,
+            again: None,
+            waiting: Vec::new(),
+        });
         provided.provision = provision;
         provided.waiting.push(reply);
         self.say_provide(&identity);
@@ -177,8 +185,12 @@ impl State {
             return;
         }
         let since = Instant::now();
-        let withdrawal =
-            self.withdrawals.entry(identity.clone()).or_insert_with(|| Withdrawal { how, since, waiting: Vec::new() });
+        let withdrawal = self.withdrawals.entry(identity.clone()).or_insert_with(|| Withdrawal {
+            how,
+            said: 0,
+            since,
+            waiting: Vec::new(),
+        });
         (withdrawal.how, withdrawal.since) = (how, since);
         withdrawal.waiting.push(reply);
         self.say_withdraw(identity);
@@ -244,12 +256,14 @@ impl State {
     fn say_provide(&mut self, identity: &Identity) {
         let Some(provided) = self.provisions.get_mut(identity).filter(|_| self.phase == Phase::Open) else { return };
         provided.again = None;
+        provided.said = self.numbers + 1;
         let provision = provided.provision.clone();
         self.ask(Asked::Provide(identity.clone()), Method::Provide(provision));
     }
 
     fn say_withdraw(&mut self, identity: &Identity) {
-        let Some(withdrawal) = self.withdrawals.get(identity).filter(|_| self.phase == Phase::Open) else { return };
+        let Some(withdrawal) = self.withdrawals.get_mut(identity).filter(|_| self.phase == Phase::Open) else { return };
+        withdrawal.said = self.numbers + 1;
         let left = |time: Duration| duration(time.saturating_sub(withdrawal.since.elapsed()));
         let params = WithdrawParams {
             name: identity.name.clone(),
@@ -314,7 +328,7 @@ impl State {
         match message {
             Message::Answer { id: Some(Id::Number(id)), result } => {
                 if let Some(asked) = self.asked.remove(&id) {
-                    self.answered(asked, result);
+                    self.answered(id, asked, result);
                 }
             }
             Message::Answer { id: _, result } => {
@@ -366,7 +380,7 @@ impl State {
         self.unsaved = true;
     }
 
-    fn answered(&mut self, asked: Asked, result: Result<Answer, Failure>) {
+    fn answered(&mut self, number: u64, asked: Asked, result: Result<Answer, Failure>) {
         match asked {
             Asked::Open => match result.map(Answer::parse::<Opened>) {
                 Ok(Ok(opened)) => self.opened(opened),
@@ -384,9 +398,10 @@ impl State {
                     self.heartbeat = Duration::from_millis(pong.heartbeat.max(1));
                 }
             }
-            Asked::Provide(identity) => self.provided(&identity, &result),
+            Asked::Provide(identity) => self.provided(number, &identity, &result),
             Asked::Withdraw(identity) => {
-                if let Some(withdrawal) = self.withdrawals.remove(&identity) {
+                let newest = self.withdrawals.get(&identity).is_some_and(|withdrawal| withdrawal.said == number);
+                if newest && let Some(withdrawal) = self.withdrawals.remove(&identity) {
                     let outcome = outcome::<Withdrawn>(result);
                     share(outcome, withdrawal.waiting);
                 }
@@ -408,8 +423,9 @@ impl State {
         }
     }
 
-    fn provided(&mut self, identity: &Identity, result: &Result<Answer, Failure>) {
-        let Some(provided) = self.provisions.get_mut(identity) else { return };
+    fn provided(&mut self, number: u64, identity: &Identity, result: &Result<Answer, Failure>) {
+        let newest = |provided: &&mut Provided| provided.said == number;
+        let Some(provided) = self.provisions.get_mut(identity).filter(newest) else { return };
         let waiting = std::mem::take(&mut provided.waiting);
         if let Err(failure) = result {
             let passes = matches!(failure.code, Code::Owned | Code::Stale | Code::Unavailable | Code::Limit);

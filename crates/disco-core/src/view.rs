@@ -146,7 +146,6 @@ impl Core {
 
     fn requirement_view(&self, requirement: &Requirement) -> RequirementView {
         let session = &self.sessions[&requirement.session];
-        let topic = self.registry.topic(requirement.topic);
         let told = |key: &str| requirement.told.contains_key(key);
         let verdicts = self.explain(&requirement.query, &session.attributes).into_iter().map(|(endpoint, verdict)| {
             let verdict = match verdict {
@@ -156,7 +155,6 @@ impl Core {
             };
             (endpoint, verdict)
         });
-        let _ = topic;
         RequirementView {
             session: session.name.to_string(),
             agent: session.agent.to_string(),

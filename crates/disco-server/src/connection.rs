@@ -1,6 +1,6 @@
 //! One connection: bytes to messages and back.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, time::Duration};
 
 use disco_core::Conn;
 use disco_proto::{Code, Failure, Frames, Message, decode, encode};
@@ -8,12 +8,25 @@ use tokio::{
     io::{self, AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     sync::mpsc,
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::registry::Event;
 
-/// Where the core puts what is for a connection. Unbounded in type only: the core has a bounded number of messages
-/// unanswered, and a client that does not read what it asked for is no longer read from ([`UNREAD`]).
-pub(crate) type Outbox = mpsc::UnboundedSender<Box<Message>>;
+/// Where the core puts what is for a connection; dropping it closes the connection. Unbounded in type only: the core has
+/// a bounded number of messages unanswered, and a client that does not read what it asked for is no longer read from ([`UNREAD`]).
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    messages: mpsc::UnboundedSender<Box<Message>>,
+    /// Wakes the connection even while it cannot write.
+    _open: DropGuard,
+}
+
+impl Outbox {
+    pub(crate) fn send(&self, message: Box<Message>) {
+        // A connection that has just ended needs no more words.
+        let _ = self.messages.send(message);
+    }
+}
 
 /// Messages that may wait to be written before the client's next ones are left unread. More than the core ever has under way by itself
 /// for one session, so that a slow reader's heartbeats are still heard.
@@ -22,12 +35,17 @@ const UNREAD: usize = 512;
 /// Bytes encoded ahead of the socket.
 const AHEAD: usize = 64 * 1024;
 
+/// How long the last words to a client may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 pub(crate) async fn run<R, W>(conn: Conn, mut reader: R, mut writer: W, events: mpsc::Sender<Event>)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let (outbox, mut inbox) = mpsc::unbounded_channel();
+    let (messages, mut inbox) = mpsc::unbounded_channel::<Box<Message>>();
+    let closed = CancellationToken::new();
+    let outbox = Outbox { messages, _open: closed.clone().drop_guard() };
     if events.send(Event::Connected(conn, outbox)).await.is_err() {
         return;
     }
@@ -38,10 +56,8 @@ where
         let pending = written < output.len();
         tokio::select! {
             biased;
-            message = inbox.recv(), if output.len() - written < AHEAD => match message {
-                Some(message) => encode(&message, &mut output),
-                None => break End::Closed,
-            },
+            Some(message) = inbox.recv(), if output.len() - written < AHEAD => encode(&message, &mut output),
+            () = closed.cancelled() => break End::Closed,
             result = writer.write(&output[written..]), if pending => match result {
                 Ok(0) | Err(_) => break End::Lost,
                 Ok(count) => {
@@ -65,8 +81,14 @@ where
     match ended {
         End::Lost => {}
         End::Closed | End::Unreadable => {
-            let _ = writer.write_all(&output[written..]).await;
-            let _ = writer.shutdown().await;
+            while let Ok(message) = inbox.try_recv() {
+                encode(&message, &mut output);
+            }
+            let last_words = async {
+                writer.write_all(&output[written..]).await?;
+                writer.shutdown().await
+            };
+            let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
         }
     }
     tracing::debug!(conn.number = conn.0, ?ended, "disconnected");

@@ -96,10 +96,9 @@ fn take(core: &mut Core, now: Time, event: Event, outboxes: &mut HashMap<Conn, O
 fn carry_out(effects: &mut Vec<Effect>, outboxes: &mut HashMap<Conn, Outbox>) {
     for effect in effects.drain(..) {
         match effect {
-            // A connection that has just ended needs no more words.
             Effect::Send(conn, message) => {
                 if let Some(outbox) = outboxes.get(&conn) {
-                    let _ = outbox.send(message);
+                    outbox.send(message);
                 }
             }
             // Without its outbox, the connection's task sends what it still has and ends.

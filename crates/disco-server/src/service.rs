@@ -135,7 +135,7 @@ impl Service {
         drop(events);
         tasks.close();
         // The last words to clients are on their way; one that does not read does not hold the process.
-        let _ = tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
         if let Err(error) = owner.await {
             tracing::error!(error = %error, "the registry's task ended badly");
         }
