@@ -8,6 +8,14 @@ use bollard::errors::Error as ApiError;
 use bollard::query_parameters::{BuildImageOptions, RemoveImageOptions};
 use futures_util::StreamExt;
 use scs_ports::engine::{Build, Error, Progress};
+use std::time::Duration;
+use tokio::sync::RwLock;
+
+/// Held by every build of this process. Builds share the images of their first steps, and one of them could be taken away
+/// from under another build that has found it but does not build on it yet.
+static BUILDING: RwLock<()> = RwLock::const_new(());
+/// How often it is seen whether other builds have ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 pub(super) async fn build(
     docker: &Docker,
@@ -28,6 +36,7 @@ pub(super) async fn build(
         ..Default::default()
     };
     let (body, broken) = upload(context);
+    let building = BUILDING.read().await;
     let mut leftovers = Leftovers { docker: docker.clone(), transcript: Classic::default(), armed: true };
     let mut steps = docker.client.build_image(options, None, Some(bollard::body_try_stream(body)));
     while let Some(step) = steps.next().await {
@@ -37,6 +46,7 @@ pub(super) async fn build(
                 drop(steps);
                 leftovers.transcript.rest().iter().for_each(|it| progress.line(it));
                 let (step, output) = leftovers.transcript.step();
+                drop(building);
                 leftovers.clean().await;
                 return Err(match error {
                     ApiError::DockerStreamError { error } => failed(request, step, &error, output),
@@ -68,20 +78,40 @@ struct Leftovers {
 }
 
 impl Leftovers {
-    async fn clean(&mut self) {
+    /// Removes them at once, or as soon as no other build runs.
+    async fn clean(mut self) {
         self.armed = false;
-        remove(&self.docker, self.transcript.made()).await;
+        let made = self.transcript.made();
+        match BUILDING.try_write() {
+            Ok(_alone) => remove(&self.docker, made).await,
+            Err(_) => later(self.docker.clone(), made),
+        }
     }
 }
 
 impl Drop for Leftovers {
     fn drop(&mut self) {
-        let made = self.transcript.made();
-        if let (true, false, Ok(runtime)) = (self.armed, made.is_empty(), tokio::runtime::Handle::try_current()) {
-            let docker = self.docker.clone();
-            runtime.spawn(async move { remove(&docker, made).await });
+        if self.armed {
+            later(self.docker.clone(), self.transcript.made());
         }
     }
+}
+
+fn later(docker: Docker, made: Vec<String>) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    if made.is_empty() {
+        return;
+    }
+    runtime.spawn(async move {
+        // Waiting in the lock's queue would keep new builds waiting too.
+        let _alone = loop {
+            match BUILDING.try_write() {
+                Ok(alone) => break alone,
+                Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        };
+        remove(&docker, made).await;
+    });
 }
 
 /// Removes images that nothing else has come to use or to name meanwhile.

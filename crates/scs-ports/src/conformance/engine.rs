@@ -11,7 +11,8 @@ pub use output::*;
 pub use places::*;
 
 use super::soon;
-use crate::engine::{Create, Engine, Error, Exec, Labels, Port};
+use crate::engine::{Create, Engine, Error, Exec, Labels, Logs, Port};
+use futures_util::StreamExt;
 use scs_manifest::compiled::Protocol;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -130,6 +131,14 @@ impl World {
     /// One that runs until it is stopped.
     async fn runs(&self, what: &str) -> String {
         self.run(&self.container(what, &["play", "sleep=1h"])).await
+    }
+
+    /// Waits for the first line of its output: before process 1 has got so far, it is deaf to signals.
+    async fn ready(&self, id: &str) {
+        let request = Logs { follow: true, ..Logs::default() };
+        let mut output = done("logs", self.engine.logs(id, &request).await);
+        let line = soon("the first line", output.next()).await.expect("it writes one");
+        done("the first line", line);
     }
 
     async fn remove(&self, id: &str) {

@@ -26,7 +26,7 @@ pub async fn it_says_who_it_is(world: &World) {
 }
 
 pub async fn a_container_is_created_runs_and_ends(world: &World) {
-    let request = world.container("one", &["play", "sleep=1h"]);
+    let request = world.container("one", &["play", "out=ready", "sleep=1h"]);
     let id = world.create(&request).await;
     let created = look(world, &id).await;
     assert_eq!((created.state, created.pid, created.started), (State::Created, None, None));
@@ -35,6 +35,7 @@ pub async fn a_container_is_created_runs_and_ends(world: &World) {
     let running = look(world, &request.name).await;
     assert_eq!(running.state, State::Running);
     assert!(running.pid.is_some(), "{running:?}");
+    world.ready(&id).await;
     done("stop", world.engine.stop(&id, GRACE).await);
     let ended = look(world, &id).await;
     assert_eq!((code(&ended), ended.pid), (0, None));
@@ -123,10 +124,7 @@ pub async fn who_waits_for_a_container_not_yet_started_waits_for_its_end(world: 
 
 pub async fn one_that_is_deaf_is_killed_after_the_grace_period(world: &World) {
     let id = world.run(&world.container("one", &["play", "deaf", "out=deaf now", "sleep=1h"])).await;
-    // Before it says so, it is not deaf yet.
-    let request = crate::engine::Logs { follow: true, ..Default::default() };
-    let mut output = done("logs", world.engine.logs(&id, &request).await);
-    soon("the first line", output.next()).await;
+    world.ready(&id).await;
     done("stop", soon("a stop", world.engine.stop(&id, GRACE)).await);
     assert_eq!(code(&look(world, &id).await), 137);
     world.remove(&id).await;
@@ -134,9 +132,7 @@ pub async fn one_that_is_deaf_is_killed_after_the_grace_period(world: &World) {
 
 pub async fn a_signal_reaches_process_1(world: &World) {
     let id = world.run(&world.container("one", &["play", "out=ready", "sleep=1h"])).await;
-    let request = crate::engine::Logs { follow: true, ..Default::default() };
-    let mut output = done("logs", world.engine.logs(&id, &request).await);
-    soon("the first line", output.next()).await;
+    world.ready(&id).await;
     done("signal", world.engine.signal(&id, "TERM").await);
     assert_eq!(done("wait", soon("the container's end", world.engine.wait(&id)).await).code, 0);
     let late = world.engine.signal(&id, "TERM").await;
