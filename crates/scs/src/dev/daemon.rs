@@ -72,9 +72,9 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
     let stops: [CancellationToken; 5] = std::array::from_fn(|_| CancellationToken::new());
     let [stop_api, stop_control, stop_agent, stop_discovery, stop_registry] = stops.clone();
     let services = handle.services();
-    let (activity, active) = watch::channel(0);
+    let active = handle.activity();
     let parts: [(&str, JoinHandle<()>); 5] = [
-        ("API", tokio::spawn(serve(listener, handle.clone(), activity, stop_api))),
+        ("API", tokio::spawn(serve(listener, handle.clone(), stop_api))),
         ("control plane", tokio::spawn(control.run(stop_control))),
         ("agent", tokio::spawn(agent.run(stop_agent))),
         ("discovery", tokio::spawn(discovery.run(stop_discovery))),
@@ -200,12 +200,8 @@ fn marked(files: &Files, idle: bool) {
     }
 }
 
-async fn serve(
-    listener: UnixListener,
-    handle: scs_control::Handle,
-    activity: watch::Sender<usize>,
-    stop: CancellationToken,
-) {
-    let _ = (listener, handle, activity);
-    stop.cancelled().await;
+async fn serve(listener: UnixListener, handle: scs_control::Handle, stop: CancellationToken) {
+    if let Err(error) = scs_control::api::serve(listener, handle, stop).await {
+        tracing::error!(%error, "the API ended");
+    }
 }

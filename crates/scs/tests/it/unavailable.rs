@@ -1,0 +1,69 @@
+//! Without an engine and without a server.
+
+use crate::support::{Place, shown, snapshot};
+
+const ONE: &str = "version: 1\nservice: one\ncontainers:\n  web: { image: nginx:1 }\n";
+
+#[test]
+fn up_without_an_engine_says_so_and_leaves_nothing_behind() {
+    let place = Place::with(ONE);
+    snapshot!(place.shown(&["up", "-d"]), @"");
+    assert!(!place.path().join("state").exists());
+}
+
+#[test]
+fn bad_manifests_are_found_before_the_engine_is_asked() {
+    assert_eq!(Place::with("version: 1\nservcie: x\n").code(&["up", "-d"]), 65);
+}
+
+#[test]
+fn ps_where_nothing_was_ever_started_is_an_empty_list() {
+    snapshot!(Place::with(ONE).shown(&["ps"]), @"");
+    assert_eq!(Place::with(ONE).stdout(&["ps", "-o", "json"]), "[]\n");
+}
+
+#[test]
+fn down_where_nothing_was_ever_started_has_nothing_to_do() {
+    snapshot!(Place::with(ONE).shown(&["down"]), @"");
+}
+
+#[test]
+fn looking_without_a_server_while_containers_may_run_is_unavailable() {
+    let place = Place::with(ONE);
+    place.write("state/dev.pid", "1\n");
+    snapshot!(place.shown(&["ps"]), @"");
+}
+
+#[test]
+fn an_unreadable_secret_is_named_with_file_and_line() {
+    let place = Place::with(
+        "version: 1\nservice: one\nsecrets:\n  db: { file: nowhere.txt }\ncontainers:\n  web:\n    image: nginx:1\n    \
+         manifest: { secret: { PASSWORD: {} } }\n    secrets: { PASSWORD: db }\n",
+    );
+    snapshot!(place.shown(&["up", "-d"]), @"");
+}
+
+#[test]
+fn run_without_discovery_says_where_to_get_it() {
+    snapshot!(Place::with(ONE).shown(&["run", "web"]), @"");
+}
+
+#[test]
+fn deleting_without_a_terminal_needs_a_yes() {
+    let place = Place::with(ONE);
+    place.write("state/idle", "");
+    let mut command = place.command(&["volume", "rm", "dev/one/web/data"]);
+    // The engine comes first here; what matters is that nothing is asked and nothing waits.
+    assert!(shown(&mut command).starts_with("exit 69"), "{}", shown(&mut command));
+}
+
+#[test]
+fn doctor_without_an_engine_ends_with_69() {
+    assert_eq!(Place::new().code(&["doctor"]), 69);
+}
+
+#[test]
+fn a_log_filter_that_makes_no_sense_is_a_usage_error() {
+    let place = Place::with(ONE);
+    assert_eq!(place.command(&["run", "web"]).env("SCS_LOG", "=,=").output().unwrap().status.code(), Some(64));
+}
