@@ -3,18 +3,23 @@
 //! Bytes in, values out, and back: no sockets, no clock. `docs/protocol.md` is the normative description; its examples
 //! are checked byte for byte against this crate.
 
+mod check;
 pub mod codec;
 pub mod failure;
 pub mod limits;
 pub mod message;
 mod model;
 mod name;
+mod query;
+mod version;
 
 pub use codec::{Frames, decode, encode};
 pub use failure::{Code, Failure};
 pub use message::{Answer, Id, Message, Method};
-pub use model::{Condition, Endpoint, Health, Protocol, Provision, Query, Reason, Version};
+pub use model::{Endpoint, Health, Protocol, Provision, Reason};
 pub use name::{Invalid, Name, label};
+pub use query::{Condition, Query};
+pub use version::Version;
 
 /// The protocol this crate speaks, as said in `session.open`.
 pub const PROTOCOL: &str = "disco/1";

@@ -1,14 +1,21 @@
 //! The messages: JSON-RPC 2.0 requests, notifications and answers, in both directions.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod look;
+mod provide;
+mod require;
+mod session;
+mod shared;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{look::*, provide::*, require::*, session::*};
 use crate::{
+    check::{check_attributes, check_instance, check_text},
     failure::Failure,
     limits,
-    model::{Endpoint, Provision, Query, Reason, Version, check_attributes, check_instance, check_text},
-    name::{Invalid, Name},
+    model::Provision,
+    name::Invalid,
+    query::Query,
 };
 
 /// A JSON-RPC id: a number or a short text, chosen by who asks.
@@ -115,290 +122,6 @@ impl Method {
     }
 }
 
-/// Parameters of `session.open`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Open {
-    /// `disco/1`.
-    pub protocol: String,
-    /// Who speaks, for people: in lists, and in the answer to a `withdraw` that waits.
-    pub agent: String,
-    /// The client's own: `host`, `zone`, `dc`, …; `prefer` compares with them, and `host` owns what is provided.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub attributes: BTreeMap<String, String>,
-    /// Milliseconds that the session outlives its connection.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<u64>,
-    /// The session to go on with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resume: Option<Resume>,
-}
-
-/// A session to go on with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resume {
-    /// Its id.
-    pub session: String,
-    /// Proof that it is the client's own.
-    pub token: String,
-}
-
-/// Answer to `session.open`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opened {
-    /// The session's id.
-    pub session: String,
-    /// Proof for a later `resume`; verifies on every server of the registry.
-    pub token: String,
-    /// Whether it is the session asked for; otherwise it is new and empty.
-    pub resumed: bool,
-    /// Which start of which server this is; revisions of different epochs do not compare.
-    pub epoch: String,
-    /// Milliseconds after which the client must have said something, `ping` if nothing else. Three missed, and its endpoints
-    /// expire.
-    pub heartbeat: u64,
-    /// Milliseconds that the session outlives its connection, as granted.
-    pub window: u64,
-    /// What a resumed session already provides.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub provides: Vec<Identity>,
-}
-
-/// The identity of a provision.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Identity {
-    /// What it is called.
-    pub name: Name,
-    /// Which of that name.
-    pub instance: String,
-}
-
-/// Parameters of `session.park`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Park {
-    /// Milliseconds that the session may be without a connection, once.
-    pub r#for: u64,
-}
-
-/// Answer to `ping`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pong {
-    /// Milliseconds, as in the answer to `session.open`; may have grown with the number of clients.
-    pub heartbeat: u64,
-}
-
-/// Answer to `provide`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Provided {
-    /// The registry's revision that holds it.
-    pub rev: u64,
-}
-
-/// Parameters of `withdraw`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Withdraw {
-    /// What it is called.
-    pub name: Name,
-    /// Which of that name.
-    pub instance: String,
-    /// `left`, `died` or `draining`.
-    pub reason: Reason,
-    /// Milliseconds that the answer may wait for every subscriber to have applied it; 0 or none: it does not wait.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wait: Option<u64>,
-    /// Milliseconds that it stays usable while a subscriber has no successor for it; none: it goes at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub successor_by: Option<u64>,
-}
-
-/// Answer to `withdraw`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Withdrawn {
-    /// The registry's revision without it.
-    pub rev: u64,
-    /// Who had not applied it by the deadline: `REQUIREMENT@AGENT`, in alphabetical order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unapplied: Vec<String>,
-}
-
-/// Parameters of `require`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Require {
-    /// The subscriber's own word for it, unique in its session; requiring it again replaces it.
-    pub id: String,
-    /// What is asked for.
-    #[serde(flatten)]
-    pub query: Query,
-    /// What the subscriber still has, `ROLE/INSTANCE` → version; the answer is the difference.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub known: BTreeMap<String, Version>,
-}
-
-/// A difference; the answer to `require`, and the better part of `changed`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// Grows by one with each difference of this requirement.
-    pub seq: u64,
-    /// The registry's revision it is true at.
-    pub rev: u64,
-    /// Whether the registry has heard of everyone since its start. While not, nothing unheard of is dropped.
-    pub complete: bool,
-    /// New ones.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "shared")]
-    pub add: Vec<Arc<Endpoint>>,
-    /// Changed ones.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "shared")]
-    pub update: Vec<Arc<Endpoint>>,
-    /// Those that went.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub drop: Vec<Gone>,
-}
-
-/// An endpoint that went from a set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gone {
-    /// `ROLE/INSTANCE`.
-    pub key: String,
-    /// Why.
-    pub reason: Reason,
-}
-
-/// Parameters of `changed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Changed {
-    /// Which requirement.
-    pub id: String,
-    /// The difference.
-    #[serde(flatten)]
-    pub change: Change,
-}
-
-/// Parameters of `snapshot`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// Which requirement.
-    pub id: String,
-    /// Where its `seq` starts anew.
-    pub seq: u64,
-    /// The registry's revision it is true at.
-    pub rev: u64,
-    /// As in a change.
-    pub complete: bool,
-    /// The whole set.
-    #[serde(with = "shared")]
-    pub endpoints: Vec<Arc<Endpoint>>,
-}
-
-/// Parameters of `applied`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Applied {
-    /// Which requirement.
-    pub id: String,
-    /// Up to here the subscriber works with it.
-    pub seq: u64,
-}
-
-/// Parameters of `unrequire`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unrequire {
-    /// Which requirement.
-    pub id: String,
-}
-
-/// Parameters of `reset`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reset {
-    /// Which requirement.
-    pub id: String,
-    /// Why, for people.
-    pub why: String,
-}
-
-/// Parameters of `drain`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Drain {
-    /// Milliseconds after which to come back, at the earliest.
-    pub retry_after: u64,
-}
-
-/// Answer to `resolve`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resolved {
-    /// The registry's revision it is true at.
-    pub rev: u64,
-    /// As in a change.
-    pub complete: bool,
-    /// What a requirement would get now.
-    #[serde(with = "shared")]
-    pub endpoints: Vec<Arc<Endpoint>>,
-}
-
-/// Parameters of `list`; what is not given is not filtered.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct List {
-    /// Only of this environment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub environment: Option<String>,
-    /// Only of this service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<String>,
-    /// Only of this role; a requirement for any role (`*`) is listed too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
-}
-
-/// Answer to `list`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listing {
-    /// The registry's revision it is true at.
-    pub rev: u64,
-    /// As in a change.
-    pub complete: bool,
-    /// More matched than one line holds.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub truncated: bool,
-    /// Who provides.
-    pub provisions: Vec<ListedProvision>,
-    /// Who requires.
-    pub requirements: Vec<ListedRequirement>,
-}
-
-/// One provision in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListedProvision {
-    /// As subscribers get it.
-    #[serde(flatten)]
-    pub endpoint: Endpoint,
-    /// Its provider's incarnation.
-    pub incarnation: u64,
-    /// Who provides it, in its own words.
-    pub agent: String,
-    /// Whether its provider is connected now.
-    pub connected: bool,
-    /// Whether it is being withdrawn.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub leaving: bool,
-}
-
-/// One requirement in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListedRequirement {
-    /// The subscriber's own word for it.
-    pub id: String,
-    /// What is asked for.
-    #[serde(flatten)]
-    pub query: Query,
-    /// Who requires it, in its own words.
-    pub agent: String,
-    /// Whether the subscriber is connected now.
-    pub connected: bool,
-    /// The last `seq` sent.
-    pub seq: u64,
-    /// The last `seq` applied.
-    pub applied: u64,
-    /// `ROLE/INSTANCE` of what it was last told.
-    pub endpoints: Vec<String>,
-}
-
 /// What came of a request. Written by its type; read back as JSON, since an answer does not say what it answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -446,22 +169,5 @@ impl Id {
 impl From<u64> for Id {
     fn from(number: u64) -> Self {
         Id::Number(number)
-    }
-}
-
-/// Lists of shared endpoints: one endpoint goes to many subscribers and is not copied for each.
-mod shared {
-    use std::sync::Arc;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::model::Endpoint;
-
-    pub fn serialize<S: Serializer>(list: &[Arc<Endpoint>], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(list.iter().map(|endpoint| &**endpoint))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Arc<Endpoint>>, D::Error> {
-        Ok(Vec::<Endpoint>::deserialize(deserializer)?.into_iter().map(Arc::new).collect())
     }
 }
