@@ -163,7 +163,7 @@ impl Registry {
         let Some(at) = state.provided.iter().position(|it| it.name == *name && it.instance == instance) else { return };
         let gone = state.provided.remove(at);
         state.log.push_back(format!("withdraw {name} {reason}"));
-        state.push(Some((Endpoint::of(&gone), reason)));
+        state.push(Some(&(Endpoint::of(&gone), reason)));
     }
 
     fn applied(&self) -> bool {
@@ -173,10 +173,10 @@ impl Registry {
 }
 
 impl State {
-    fn push(&mut self, gone: Option<(Endpoint, Reason)>) {
+    fn push(&mut self, gone: Option<&(Endpoint, Reason)>) {
         for (query, sender, _) in self.subscriptions.values() {
             let now = matching(&self.provided, query);
-            let gone = gone.clone();
+            let gone = gone.cloned();
             sender.send_if_modified(|set| {
                 let changed = set.endpoints != now;
                 if changed {
