@@ -43,6 +43,8 @@ struct Course {
     stage: Stage,
     /// Since when its clock runs; `None` while it stands.
     clock: Option<Instant>,
+    /// Its clock as it was before it was found failing: failing now and then does not wind it up.
+    worked: Option<Instant>,
     told: Option<(Phase, Option<String>)>,
     /// What the host said before the change, so that an old failure is not taken for a new one.
     before: Option<SlotReport>,
@@ -67,6 +69,7 @@ impl Tracker {
             settled: None,
             stage: Stage::Untaken,
             clock: Some(now),
+            worked: None,
             told: None,
             before: reports.get(&goal.slot).map(|report| (*report).clone()),
         });
@@ -153,8 +156,12 @@ impl Tracker {
     fn go_on(&mut self, now: Instant, at: usize, stage: Stage, report: Option<&SlotReport>, out: &mut Vec<Event>) {
         let course = &mut self.courses[at];
         if course.stage != stage {
+            match (course.stage, stage) {
+                (Stage::Working, Stage::Failing) => (course.worked, course.clock) = (course.clock, Some(now)),
+                (Stage::Failing, Stage::Working) => course.clock = course.worked.or(Some(now)),
+                _ => course.clock = Some(now),
+            }
             course.stage = stage;
-            course.clock = Some(now);
         }
         let Some(report) = report.filter(|_| stage != Stage::Untaken) else { return };
         let seen = (report.phase, report.message.clone());
@@ -281,11 +288,9 @@ fn doing(report: &SlotReport) -> String {
         Phase::Stopped => ("stopped", None),
     };
     match message {
-        // Messages say what is done in words of their own where they can.
-        Some(message) if matches!(report.phase, Phase::Image | Phase::Waiting | Phase::Provisioning) => {
-            message.to_owned()
-        }
-        Some(message) => format!("{word}: {message}"),
+        // This one is in the same form.
+        Some(message) if report.phase == Phase::Waiting => message.to_owned(),
+        Some(message) => format!("{word} ({message})"),
         None => word.to_owned(),
     }
 }

@@ -125,26 +125,19 @@ async fn next_line(receivers: &mut [broadcast::Receiver<crate::agents::OutputLin
     if receivers.is_empty() {
         std::future::pending::<()>().await;
     }
-    let line =
-        |receiver: &mut broadcast::Receiver<_>| -> Option<crate::agents::OutputLine> { receiver.try_recv().ok() };
-    loop {
-        if let Some(line) = receivers.iter_mut().find_map(line) {
-            return line;
-        }
-        let each = receivers.iter_mut().map(|receiver| {
-            Box::pin(async {
-                loop {
-                    match receiver.recv().await {
-                        Ok(line) => return line,
-                        // A reader that is too slow for a build's output loses lines of it, and nothing else.
-                        Err(broadcast::error::RecvError::Lagged(_)) => {}
-                        Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-                    }
+    let each = receivers.iter_mut().map(|receiver| {
+        Box::pin(async {
+            loop {
+                match receiver.recv().await {
+                    Ok(line) => return line,
+                    // A reader that is too slow for a build's output loses lines of it, and nothing else.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
                 }
-            })
-        });
-        return select_all(each).await.0;
-    }
+            }
+        })
+    });
+    select_all(each).await.0
 }
 
 /// Where the provided services of a deployment can be reached from this machine.

@@ -37,7 +37,7 @@ pub(super) async fn resolve(
         let existing = draft.secret(service, name).await?;
         let value = match (source, given.get(name)) {
             (SecretSource::Generate(_), _) if existing.is_some() => continue,
-            (SecretSource::Generate(length), _) => vault::generate(*length).map_err(failed)?,
+            (SecretSource::Generate(length), _) => vault::generate(*length).map_err(|error| failed(&error))?,
             (_, Some(value)) => {
                 check_value(name, value)?;
                 value.clone()
@@ -137,7 +137,7 @@ impl Handle {
         let (value, source) = match (value, &source) {
             (Some(value), _) => (value, BY_HAND.to_owned()),
             (None, Some(SecretSource::Generate(length))) => {
-                (vault::generate(*length).map_err(failed)?, "generated".to_owned())
+                (vault::generate(*length).map_err(|error| failed(&error))?, "generated".to_owned())
             }
             (None, Some(source)) => {
                 let message =
@@ -146,7 +146,7 @@ impl Handle {
                     Problem::new(Code::Conflict, message).hint("nothing was changed; change it there and run `scs up`")
                 );
             }
-            (None, None) => (vault::generate(GENERATED).map_err(failed)?, "generated".to_owned()),
+            (None, None) => (vault::generate(GENERATED).map_err(|error| failed(&error))?, "generated".to_owned()),
         };
         draft.put_secret(&service, &record(&shared, &service, name, &value, source, now)?);
         let assigned = draft.raise().await?;
@@ -205,7 +205,7 @@ fn record(
     source: String,
     now: SystemTime,
 ) -> Result<SecretRecord, Problem> {
-    let sealed = shared.vault.seal(&service.seal(name), value).map_err(failed)?;
+    let sealed = shared.vault.seal(&service.seal(name), value).map_err(|error| failed(&error))?;
     Ok(SecretRecord { name: name.to_owned(), sealed, source, changed: now })
 }
 
@@ -217,8 +217,8 @@ fn check_value(name: &str, value: &SecretValue) -> Result<(), Problem> {
     Ok(())
 }
 
-fn failed(error: vault::Error) -> Problem {
-    Problem::of(Code::Internal, &error)
+fn failed(error: &vault::Error) -> Problem {
+    Problem::of(Code::Internal, error)
 }
 
 pub(super) fn not_found(service: &ServiceKey) -> Problem {

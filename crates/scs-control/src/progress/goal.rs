@@ -7,6 +7,9 @@ use scs_manifest::compiled::{Restart, Role};
 use scs_plan::slot::Slot;
 use std::time::{Duration, SystemTime};
 
+/// A container that has ended this often since the change will not come up; fewer may be a user that came before its provider.
+const RESTARTS: u32 = 5;
+
 /// What a change wants of one slot.
 #[derive(Debug, Clone)]
 pub(crate) struct Goal {
@@ -65,6 +68,8 @@ pub(super) enum Stage {
     Waiting,
     /// It is provisioned, started, told, stopped.
     Working,
+    /// It runs and does not pass its health check, though it has had the time to.
+    Failing,
     /// It reports a failure from before a change that left it alone.
     Stuck,
 }
@@ -108,6 +113,8 @@ impl Stage {
             Stage::Image => None,
             Stage::Waiting => Some(limits.wait),
             Stage::Working => Some(limits.work),
+            // Long enough for one that has only just been overloaded.
+            Stage::Failing => Some(Duration::from_secs(10)),
             // It has had its time already; this is for a report that is just being renewed.
             Stage::Stuck => Some(Duration::from_secs(3)),
         }
@@ -132,6 +139,7 @@ impl Goal {
                 None => format!("still waits for its requirements after {seconds} s"),
             },
             (Stage::Stuck, _) => format!("has failed{because}"),
+            (Stage::Failing, Want::Running(_)) => format!("runs but is not healthy{because}"),
             (_, Want::Gone | Want::Stopped) => format!("has not stopped within {seconds} s{because}"),
             (_, Want::Running(_)) => format!("is not running as wanted after {seconds} s{because}"),
         };
@@ -166,6 +174,7 @@ fn underway(taken: bool, report: Option<&SlotReport>) -> Stage {
         _ if !taken => Stage::Untaken,
         Some(Phase::Image) => Stage::Image,
         Some(Phase::Waiting) => Stage::Waiting,
+        Some(Phase::Failing) => Stage::Failing,
         _ => Stage::Working,
     }
 }
@@ -183,6 +192,10 @@ impl Running {
                 Some(code) => fail(format!("ended with exit code {code}{}", because()), &report.details),
                 None => fail(format!("ended{}", because()), &report.details),
             },
+            Phase::Backoff if report.restarts >= before.map_or(0, |it| it.restarts) + RESTARTS => {
+                let message = report.message.as_deref().unwrap_or("it is started again");
+                fail(format!("keeps ending: {message}"), &report.details)
+            }
             Phase::Failed => match before {
                 // The same failure as before the change: news may be on their way.
                 Some(before) if before.phase == Phase::Failed && before.since == report.since => {

@@ -158,6 +158,32 @@ fn one_that_is_never_healthy_is_given_up_with_what_it_said_last() {
 }
 
 #[test]
+fn one_that_runs_but_is_not_healthy_is_given_up_soon() {
+    let mut course = Course::new(vec![goal("web", &[])], Vec::new());
+    course.after(seconds(0), &[report("web", Phase::Starting, "")]);
+    course.after(seconds(60), &[report("web", Phase::Failing, "GET / answers 503")]);
+    course.after(seconds(9), &[report("web", Phase::Starting, "")]);
+    course.after(seconds(1), &[report("web", Phase::Failing, "GET / answers 503")]);
+    course.after(seconds(9), &[]);
+    assert!(course.is_open());
+    course.after(seconds(1), &[]);
+    assert_eq!(course.problem().message, "web runs but is not healthy: GET / answers 503");
+}
+
+#[test]
+fn one_that_keeps_ending_is_given_up_before_its_time() {
+    let ended =
+        |restarts| SlotReport { restarts, ..report("web", Phase::Backoff, "it exited with 1 and is started again") };
+    let mut course = Course::new(vec![goal("web", &[])], vec![ended(3)]);
+    for restarts in 4..8 {
+        course.after(seconds(1), &[ended(restarts)]);
+        assert!(course.is_open(), "{restarts}");
+    }
+    course.after(seconds(1), &[ended(8)]);
+    assert_eq!(course.problem().message, "web keeps ending: it exited with 1 and is started again");
+}
+
+#[test]
 fn a_failure_from_before_the_change_is_not_taken_for_its_own() {
     let failed = report("web", Phase::Failed, "old");
     let mut course = Course::new(vec![goal("web", &[])], vec![failed.clone()]);
@@ -263,7 +289,10 @@ fn steps_are_told_once_each() {
             })
             .collect()
     };
-    assert_eq!(told(course.after(seconds(0), &[report("web", Phase::Image, "building")])), ["building"]);
+    assert_eq!(
+        told(course.after(seconds(0), &[report("web", Phase::Image, "building")])),
+        ["preparing its image (building)"]
+    );
     assert!(course.after(seconds(1), &[]).is_empty());
     assert_eq!(told(course.after(seconds(1), &[report("web", Phase::Starting, "")])), ["starting"]);
     assert_eq!(told(course.after(seconds(1), &[report("web", Phase::Running, "")])), ["running after 3000 ms"]);

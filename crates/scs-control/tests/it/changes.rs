@@ -233,7 +233,7 @@ async fn output_of_a_build_is_passed_on_to_its_own_service_only() {
         index: 0,
     };
     let mut seen = Vec::new();
-    while !seen.contains(&"wordpress: building".to_owned()) {
+    while !seen.contains(&"wordpress: preparing its image (building)".to_owned()) {
         let event = tokio::time::timeout(Duration::from_secs(10), stream.next()).await.expect("an event");
         seen.extend(words(&event.into_iter().collect::<Vec<_>>()));
     }

@@ -133,7 +133,7 @@ async fn a_newer_format_is_refused_by_name() {
     let store = Embedded::open(directory.path()).expect("open");
     store.commit(&put("cluster", r#"{"format": 7, "shape": "unknown"}"#)).await.expect("committed");
     drop(store);
-    let error = open(directory.path(), &World::new()).await.err().expect("refused");
+    let error = open(directory.path(), &World::new()).await.expect_err("refused");
     assert!(error.contains("newer version (format 7"), "{error}");
 
     let path = directory.path().join("state.redb");

@@ -58,7 +58,7 @@ async fn a_rotated_secret_is_applied_in_the_running_containers() {
 async fn a_secret_of_the_caller_has_to_be_given_once_and_a_new_value_is_applied() {
     let directory = tempfile::tempdir().expect("a directory");
     let plane = Plane::start(directory.path(), &World::new()).await;
-    let refused = plane.up(&from_file()).await.err().expect("refused");
+    let refused = plane.up(&from_file()).await.expect_err("refused");
     assert_eq!(refused.message, "secret db comes from file db.txt, and no value was given");
     assert!(plane.handle.services().borrow().is_empty(), "nothing was changed");
 

@@ -57,7 +57,7 @@ async fn another_method_for_a_known_volume_is_refused_before_anything_changes() 
     moved.roles["mysql"].volumes["data"].method = "docker".to_owned();
     moved.roles["mysql"].spec_digest = "other".to_owned();
     let revision = plane.world.assigned().revision;
-    let refused = plane.up(&moved).await.err().expect("refused by the plan already");
+    let refused = plane.up(&moved).await.expect_err("refused by the plan already");
     assert_eq!(refused.code, Code::Conflict);
     assert_eq!(refused.message, format!("volume {DATA} was made by method local, not docker"));
     let request = crate::world::up(&moved, 1);

@@ -147,7 +147,7 @@ fn slot_report(model: &mut Model, it: &scs_api::agent::Assignment) -> SlotReport
         report.since = SystemTime::now();
         report.message = Some(message.clone());
         report.details = vec!["last line of output".to_owned()];
-        report.container = model.containers.get(&it.slot).map(|it| container_report(it));
+        report.container = model.containers.get(&it.slot).map(container_report);
         return report;
     }
     if it.stopped {
