@@ -67,6 +67,7 @@ macro_rules! engine_conformance {
             a_second_name_is_given_and_taken_away,
             a_saved_image_can_be_loaded_again,
             an_image_in_use_is_not_removed,
+            an_image_of_a_container_carries_none_of_its_labels,
             an_image_nobody_has_cannot_be_pulled,
             a_port_left_to_the_engine_is_told,
             a_port_that_is_taken_is_named,

@@ -44,6 +44,7 @@ pub enum Op {
     Container,
     Containers,
     Wait,
+    Commit,
     Exec,
     Logs,
     Events,

@@ -2,7 +2,7 @@
 #![expect(missing_docs, reason = "named by what they show")]
 
 use super::{World, done, soon};
-use crate::engine::{Error, Image};
+use crate::engine::{Commit, Error, Image};
 use futures_util::{StreamExt, stream};
 
 /// An image of the test's own.
@@ -79,6 +79,24 @@ pub async fn an_image_in_use_is_not_removed(world: &World) {
     assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
     world.remove(&id).await;
     remove(world, &made.id).await;
+}
+
+pub async fn an_image_of_a_container_carries_none_of_its_labels(world: &World) {
+    let mut request = world.container("one", &["play"]);
+    request.labels.insert("only-the-containers".to_owned(), "x".to_owned());
+    let id = world.run(&request).await;
+    done("wait", soon("the container's end", world.engine.wait(&id)).await);
+    let mut labels = world.labels.clone();
+    labels.insert("only-the-images".to_owned(), "y".to_owned());
+    let commit = Commit { reference: format!("{}:1", world.named("image")), labels, ..Commit::default() };
+    let made = done("commit", soon("a commit", world.engine.commit(&id, &commit)).await);
+    assert_eq!(made.references, std::slice::from_ref(&commit.reference));
+    assert_eq!(made.labels.get("only-the-images").map(String::as_str), Some("y"));
+    assert_eq!(made.labels.get("only-the-containers"), None);
+    let missing = world.engine.commit(&world.named("nobody"), &commit).await;
+    assert!(matches!(missing, Err(Error::NotFound { .. })), "{missing:?}");
+    world.remove(&id).await;
+    remove(world, &commit.reference).await;
 }
 
 pub async fn an_image_nobody_has_cannot_be_pulled(world: &World) {

@@ -295,6 +295,15 @@ impl port::Engine for Engine {
         }
     }
 
+    async fn commit(&self, id: &str, request: &Commit) -> Result<Image, Error> {
+        self.enter(Op::Commit, &request.reference).await?;
+        let mut model = lock(&self.model);
+        let base = model.find(id).ok_or_else(|| no_container(id))?.info.image.clone();
+        let mut labels = model.image(&base).map(|it| it.info.labels.clone()).unwrap_or_default();
+        labels.extend(request.labels.clone());
+        Ok(model.add_image(&request.reference, &labels, 0))
+    }
+
     async fn exec(&self, id: &str, request: &Exec) -> Result<Process, Error> {
         self.enter(Op::Exec, id).await?;
         let (script, container) = {
