@@ -109,10 +109,15 @@ impl Core {
             rev: self.registry.rev,
             epoch: self.options.epoch.clone(),
             complete: !self.holding,
-            provisions: self.records().map(|record| self.provision_view(record)).collect(),
+            provisions: self.provisions(),
             sessions: sessions.collect(),
             requirements: all.map(|id| self.requirement_view(&self.requirements[id])).collect(),
         }
+    }
+
+    /// Who provides, by name and instance.
+    pub fn provisions(&self) -> Vec<ProvisionView> {
+        self.records().map(|record| self.provision_view(record)).collect()
     }
 
     /// Says of every provider of a name, in whatever role, whether a subscriber with these attributes would get it, and why not.

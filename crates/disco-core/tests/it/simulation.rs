@@ -11,7 +11,7 @@ mod world;
 use world::World;
 
 /// Seeds of an ordinary run: a few seconds.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 300;
 
 const STEPS: usize = 400;
 
