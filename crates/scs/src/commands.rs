@@ -59,7 +59,7 @@ pub fn run(command: Command, settings: Settings) -> Outcome {
         Command::Completion(args) => completion::run(&context, &args),
         Command::Docs(args) => docs::run(&context, &args),
         Command::Dev(args) => dev::run(&context, &args),
-        Command::Run(args) => run::run(&context, args),
+        Command::Run(args) => run::run(&context, &args),
         other => wait(remote(&context, other)),
     }
 }
@@ -215,13 +215,13 @@ impl Context {
     }
 }
 
-/// Who asks, for the history.
+/// Who asks, for the history: user@host.
 fn who() -> String {
-    let user = std::env::var("USER")
-        .or_else(|_| std::env::var("LOGNAME"))
-        .unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{user}@{}", host.trim())
+    let id = rustix::process::getuid().as_raw().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let account = accounts.lines().find(|line| line.split(':').nth(2) == Some(id.as_str()));
+    let name = account.and_then(|line| line.split(':').next()).map_or_else(|| format!("uid {id}"), str::to_owned);
+    format!("{name}@{}", crate::wiring::installation::host_name())
 }
 
 /// Done on Ctrl-C or a polite request to end.

@@ -4,7 +4,7 @@ use crate::cli::{Color, Common};
 use crate::env;
 use crate::exit::Failure;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Everything that commands take from outside their own arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,12 +131,6 @@ pub fn check_label(what: &str, name: &str) -> Result<(), Failure> {
 
 fn article(noun: &str) -> &'static str {
     if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
-}
-
-/// The path as people read it: relative where it lies under `base`.
-#[must_use]
-pub fn short<'a>(path: &'a Path, base: &Path) -> &'a Path {
-    path.strip_prefix(base).unwrap_or(path)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use super::{Context, Outcome};
 use crate::cli::host::Dev;
-use crate::client::Client;
 use crate::dev::{daemon, log, start, unit};
 use crate::env;
 use crate::exit::{Exit, Failure};

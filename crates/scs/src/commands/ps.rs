@@ -93,7 +93,11 @@ fn render(
 }
 
 fn addresses(report: &SlotReport) -> String {
-    let Some(container) = &report.container else { return "–".to_owned() };
+    // What has ended cannot be reached, though it is remembered where it was.
+    let container = report.container.as_ref().filter(|container| container.exit_code.is_none());
+    let Some(container) = container.filter(|_| !matches!(report.phase, Phase::Stopped | Phase::Ended)) else {
+        return "–".to_owned();
+    };
     let mut all: Vec<String> = container
         .provides
         .iter()

@@ -27,12 +27,10 @@ struct Job {
     state: PathBuf,
     /// Discovery server.
     disco: String,
-    /// A command of its own, after which nothing is left.
-    one_off: bool,
 }
 
 /// Runs it.
-pub fn run(context: &Context, args: Run) -> Outcome {
+pub fn run(context: &Context, args: &Run) -> Outcome {
     let loaded = load::load(context, &args.manifests)?;
     check_label("role", &args.role.role)?;
     if let Some(service) = args.role.service.as_ref().filter(|service| **service != loaded.deployment.service) {
@@ -80,8 +78,8 @@ pub fn run(context: &Context, args: Run) -> Outcome {
         .build()
         .map_err(|error| super::no_runtime(&error))?;
     let outcome = runtime.block_on(async {
-        let disco = disco(context, &args).await?;
-        let job = Job { slot, role, origin: loaded.origin.clone(), state: state.clone(), disco, one_off };
+        let disco = disco(context, args).await?;
+        let job = Job { slot, role, origin: loaded.origin.clone(), state: state.clone(), disco };
         foreground::run(context, &loaded, job).await
     });
     runtime.shutdown_timeout(Duration::from_millis(200));

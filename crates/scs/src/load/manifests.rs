@@ -145,7 +145,7 @@ mod tests {
         let overlay = directory.path().join("deployment.prod.yaml");
         std::fs::write(&base, "").unwrap();
         std::fs::write(&overlay, "").unwrap();
-        assert_eq!(paths(std::slice::from_ref(&base), "prod"), Some(vec![base.clone(), overlay.clone()]));
+        assert_eq!(paths(std::slice::from_ref(&base), "prod"), Some(vec![base.clone(), overlay]));
         assert_eq!(paths(&[directory.path().to_owned()], "dev"), Some(vec![base.clone()]));
         assert_eq!(paths(&[base.clone(), base.clone()], "prod"), Some(vec![base.clone(), base]));
     }

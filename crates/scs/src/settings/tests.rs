@@ -1,5 +1,6 @@
 use super::*;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 fn resolved(variables: &[(&str, &str)], terminals: Terminals, root: bool) -> Result<Settings, Failure> {
     let variables: BTreeMap<_, _> = variables.iter().copied().collect();

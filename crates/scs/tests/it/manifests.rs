@@ -26,22 +26,57 @@ containers:
 
 #[test]
 fn all_errors_are_shown_at_once_with_file_and_line() {
-    snapshot!(Place::with(BROKEN).shown(&["validate"]), @"");
+    snapshot!(Place::with(BROKEN).shown(&["validate"]), @r"
+    exit 65
+    --- stderr
+    error: unknown key `replicsa` in a role
+     --> deployment.yaml:6:5
+      |
+    6 |     replicsa: 2
+      |     ^^^^^^^^
+      |
+      = help: did you mean `replicas`?
+
+    error: the image declares no required service `db`
+     --> deployment.yaml:8:7
+      |
+    8 |       db: {}
+      |       ^^
+      |
+      = help: it declares no required service at all
+    error: 2 errors in the manifests
+    hint: correct them and run `scs validate`; nothing was changed
+    ");
 }
 
 #[test]
 fn good_manifests_are_said_to_be_fine() {
-    snapshot!(Place::with(CACHE).shown(&["validate"]), @"");
+    snapshot!(Place::with(CACHE).shown(&["validate"]), @r"
+    exit 0
+    --- stderr
+    dev/shop is fine: 1 role (deployment.yaml)
+    ");
 }
 
 #[test]
 fn a_directory_without_a_deployment_is_told_what_to_do() {
-    snapshot!(Place::new().shown(&["validate"]), @"");
+    snapshot!(Place::new().shown(&["validate"]), @r"
+    exit 64
+    --- stderr
+    error: there is no deployment.yaml in this directory
+    hint: `scs init` writes one to start from; `-f FILE` names one elsewhere
+    ");
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    snapshot!(Place::new().shown(&["validate", "-f", "elsewhere.yaml"]), @"");
+    snapshot!(Place::new().shown(&["validate", "-f", "elsewhere.yaml"]), @r"
+    exit 64
+    --- stderr
+    error: cannot read elsewhere.yaml
+      because: No such file or directory (os error 2)
+    hint: `-f` names a manifest; `scs init` writes one to start from
+    ");
 }
 
 #[test]
@@ -49,7 +84,15 @@ fn a_huge_file_is_refused_by_its_size() {
     let place = Place::new();
     let file = std::fs::File::create(place.path().join("deployment.yaml")).unwrap();
     file.set_len(100 << 20).unwrap();
-    snapshot!(place.shown(&["validate"]), @"");
+    snapshot!(place.shown(&["validate"]), @r"
+    exit 65
+    --- stderr
+    error: deployment.yaml has 104857600 bytes; a manifest has at most 1048576
+    --> deployment.yaml
+     = help: is this the right file?
+    error: 1 error in the manifests
+    hint: correct them and run `scs validate`; nothing was changed
+    ");
 }
 
 #[test]
@@ -63,7 +106,23 @@ fn a_file_that_is_no_text_is_refused() {
 fn config_says_where_each_value_comes_from() {
     let place = Place::with(CACHE);
     place.write("deployment.prod.yaml", "version: 1\ncontainers:\n  cache: { image: redis:8, place: { host: h1 } }\n");
-    snapshot!(place.shown(&["config", "--env", "prod"]), @"");
+    snapshot!(place.shown(&["config", "--env", "prod"]), @r#"
+    exit 0
+    --- stdout
+    version: 1             # deployment.prod.yaml:1
+    service: shop          # deployment.yaml:2
+    containers:
+      cache:
+        image: "redis:8"   # deployment.prod.yaml:3
+        manifest:
+          provide:
+            redis:
+              port: 6379   # deployment.yaml:8
+              health:
+                tcp: true  # deployment.yaml:8
+        place:
+          host: h1         # deployment.prod.yaml:3
+    "#);
 }
 
 #[test]
@@ -77,7 +136,12 @@ fn compile_fills_every_default_in() {
 
 #[test]
 fn compile_of_a_role_that_is_not_there_suggests_one() {
-    snapshot!(Place::with(CACHE).shown(&["compile", "cahce"]), @"");
+    snapshot!(Place::with(CACHE).shown(&["compile", "cahce"]), @r"
+    exit 64
+    --- stderr
+    error: `cahce` is no role of shop
+    hint: did you mean `cache`?
+    ");
 }
 
 #[test]
@@ -96,8 +160,20 @@ fn init_writes_what_validates_and_compiles_alike_anywhere() {
 #[test]
 fn init_says_what_it_wrote_and_overwrites_nothing() {
     let place = Place::new();
-    snapshot!(place.shown(&["init", "hello"]), @"");
-    snapshot!(place.shown(&["init", "hello"]), @"");
+    snapshot!(place.shown(&["init", "hello"]), @r"
+    exit 0
+    --- stderr
+    wrote hello/deployment.yaml
+    wrote hello/images/hello/image.yaml
+    wrote hello/images/hello/configure.sh
+    hint: `cd hello && scs up` brings it up; `scs down` ends it
+    ");
+    snapshot!(place.shown(&["init", "hello"]), @r"
+    exit 1
+    --- stderr
+    error: hello/deployment.yaml is there already; nothing was written
+    hint: name another directory: `scs init DIR`
+    ");
 }
 
 #[test]

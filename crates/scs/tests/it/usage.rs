@@ -4,32 +4,123 @@ use crate::support::{Place, snapshot};
 
 #[test]
 fn help_lists_every_command_and_goes_to_standard_output() {
-    snapshot!(Place::new().shown(&["--help"]), @"");
+    snapshot!(Place::new().shown(&["--help"]), @r"
+    exit 0
+    --- stdout
+    Runs the same Docker services on one laptop or across data centers
+
+    Usage: scs [OPTIONS] <COMMAND>
+
+    Commands:
+      init        Write a small deployment to start from
+      validate    Check the manifests; needs no engine and no network
+      config      Print the merged manifests, and where each value comes from
+      compile     Print roles with every default filled in, and their digests, as JSON
+      schema      Print the JSON Schema of a manifest
+      plan        Show what `scs up` would do
+      up          Bring the service up, or to what the manifests say now
+      down        Stop and remove the service's containers; volumes stay
+      restart     Start containers anew
+      stop        Stop roles and keep them stopped
+      start       Start roles that were stopped
+      build       Build images and start nothing
+      history     List what was brought up before
+      rollback    Go back to an earlier revision; data does not roll back
+      ps          List what runs
+      logs        Show what containers write
+      exec        Run a command inside a container
+      explain     Say why a requirement has the endpoints it has
+      disco       Look into the registry of endpoints
+      secret      Look after secrets
+      volume      Look after volumes
+      prune       Remove images and directories that nothing uses any more; never a volume
+      doctor      Say what this machine lacks, and what is left over
+      dev         Run server and agent of this machine in the foreground
+      run         Run one container in the foreground, for systemd or Puppet to own; or a one-off
+                  command in its place
+      completion  Print the completion script of a shell
+      version     Print the version, and that of the server
+
+    Options:
+      -q, --quiet         Say only what went wrong
+          --color <WHEN>  When to use colors [default: auto] [possible values: auto, always, never]
+      -h, --help          Print help
+      -V, --version       Print version
+
+    Start with `scs init`. Exit codes: 0 done, 1 failed, 2 changes (plan --detailed-exitcode), 64 usage,
+    65 bad manifest, 69 engine or server unavailable, 75 locked, 130 interrupted.
+    ");
 }
 
 #[test]
 fn help_of_a_command_says_what_can_be_typed() {
-    snapshot!(Place::new().shown(&["up", "--help"]), @"");
+    snapshot!(Place::new().shown(&["up", "--help"]), @r"
+    exit 0
+    --- stdout
+    Bring the service up, or to what the manifests say now
+
+    Usage: scs up [OPTIONS]
+
+    Options:
+          --env <ENV>     Environment; `--env prod` adds deployment.prod.yaml where it is there [env:
+                          SCS_ENV] [default: dev]
+      -f, --file <FILE>   Manifest to read instead of deployment.yaml; several are merged in their order
+      -d, --detach        Return once everything runs, instead of following the logs
+      -y, --yes           Do not ask [env: SCS_YES]
+          --dry-run       Show the plan and do nothing
+          --take-over     Take over a service that was brought up from another directory
+      -q, --quiet         Say only what went wrong
+          --color <WHEN>  When to use colors [default: auto] [possible values: auto, always, never]
+      -h, --help          Print help
+    ");
 }
 
 #[test]
 fn an_unknown_command_is_a_usage_error_with_a_suggestion() {
-    snapshot!(Place::new().shown(&["pss"]), @"");
+    snapshot!(Place::new().shown(&["pss"]), @r"
+    exit 64
+    --- stderr
+    error: unrecognized subcommand 'pss'
+
+      tip: a similar subcommand exists: 'ps'
+
+    Usage: scs [OPTIONS] <COMMAND>
+    hint: `scs --help` and `scs COMMAND --help` say what can be typed
+    ");
 }
 
 #[test]
 fn an_unknown_option_is_a_usage_error() {
-    snapshot!(Place::new().shown(&["up", "--detatch"]), @"");
+    snapshot!(Place::new().shown(&["up", "--detatch"]), @r"
+    exit 64
+    --- stderr
+    error: unexpected argument '--detatch' found
+
+      tip: a similar argument exists: '--detach'
+
+    Usage: scs up --detach
+    hint: `scs --help` and `scs COMMAND --help` say what can be typed
+    ");
 }
 
 #[test]
 fn a_role_that_is_none_is_a_usage_error() {
-    snapshot!(Place::new().shown(&["exec", "a/b/c", "--", "ls"]), @"");
+    snapshot!(Place::new().shown(&["exec", "a/b/c", "--", "ls"]), @r"
+    exit 64
+    --- stderr
+    error: invalid value 'a/b/c' for '<[SERVICE/]ROLE>': a role is written ROLE or SERVICE/ROLE; the environment goes into --env
+    hint: `scs --help` and `scs COMMAND --help` say what can be typed
+    ");
 }
 
 #[test]
 fn a_bad_environment_is_a_usage_error() {
-    snapshot!(Place::with("version: 1\nservice: x\n").shown(&["ps", "--env", "Prod!"]), @"");
+    snapshot!(Place::with("version: 1\nservice: x\n").shown(&["ps", "--env", "Prod!"]), @r"
+    exit 64
+    --- stderr
+    error: `Prod!` is no name for an environment
+    hint: names are up to 63 small letters, digits and hyphens, and neither start nor end with a hyphen
+    ");
 }
 
 #[test]
@@ -70,5 +161,9 @@ fn the_reference_of_manifests_names_their_keys() {
 
 #[test]
 fn the_version_is_told_without_a_server() {
-    snapshot!(Place::new().shown(&["version"]), @"");
+    snapshot!(Place::new().shown(&["version"]), @r"
+    exit 0
+    --- stdout
+    scs [VERSION]
+    ");
 }

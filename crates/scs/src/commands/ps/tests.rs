@@ -45,6 +45,10 @@ fn a_slot_is_one_line_that_fits_a_hundred_columns() {
         report("wordpress", Phase::Waiting, Some(long), now - Duration::from_secs(4)),
     ];
     let lines = render(&reports.iter().collect::<Vec<_>>(), now, 100, |_, text| text.to_owned());
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    ROLE          STATE       ADDRESS                IMAGE         RESTARTS  MESSAGE
+    mysql-master  running 5m  mysql 127.0.0.1:32768  2f2f2f2f2f2f  1
+    wordpress     waiting 4s  –                      –             1         waiting for mysql (dev/blo…
+    ");
     assert!(lines.iter().all(|line| line.chars().count() <= 100));
 }

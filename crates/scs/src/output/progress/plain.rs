@@ -3,22 +3,31 @@
 use super::{label, took};
 use crate::output::{Printer, say, text};
 use scs_api::deploy::Event;
+use scs_plan::slot::Slot;
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 /// Writes events line by line.
 #[derive(Debug)]
 pub struct Plain {
     printer: Printer,
+    /// What each slot was last said to do.
+    said: HashMap<Slot, String>,
 }
 
 impl Plain {
     pub(super) fn new(printer: Printer) -> Self {
-        Self { printer }
+        Self { printer, said: HashMap::new() }
     }
 
-    pub(super) fn event(&self, event: &Event, now: SystemTime) {
+    pub(super) fn event(&mut self, event: &Event, now: SystemTime) {
         if let Event::Warning { message } = event {
             return self.printer.warn(message);
+        }
+        if let Event::Step { slot, doing } = event
+            && self.said.insert(slot.clone(), doing.clone()).as_ref() == Some(doing)
+        {
+            return;
         }
         if let Some(line) = line(event) {
             say(&format!("{} {line}", text::time(now)));
@@ -39,7 +48,6 @@ pub(super) fn line(event: &Event) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scs_plan::slot::Slot;
 
     #[test]
     fn an_event_is_one_line_without_escape_codes() {
