@@ -17,10 +17,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::net::UnixStream;
 
 /// Longest answer that is read as one document, and longest line of a stream: more than any real one, less than memory.
 const LIMIT: usize = 64 << 20;
+
+/// How long an upload waits to be asked for: servers that never ask exist.
+const CONTINUE: Duration = Duration::from_secs(2);
 
 /// A body on its way to the server.
 type Body = BoxBody<Bytes, io::Error>;
@@ -70,7 +74,7 @@ impl Client {
     /// # Errors
     /// Where the server does not answer.
     pub async fn has(&self, path: &str) -> Result<bool, Failure> {
-        let answer = self.connect_and_send(Method::HEAD, path, empty()).await?;
+        let answer = self.connect_and_send(request(Method::HEAD, path, empty())?, path).await?;
         Ok(answer.status().is_success())
     }
 
@@ -92,8 +96,25 @@ impl Client {
         let stream = futures_util::stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|chunk| (chunk, receiver))
         });
-        let body = BoxBody::new(StreamBody::new(stream.map_ok(Frame::data)));
-        let answer = self.send(Method::PUT, path, body).await;
+        // Nothing is sent before the server wants it: one that refuses would otherwise hang up in the middle.
+        let (wanted, asked) = tokio::sync::watch::channel(false);
+        let stream = Box::pin(stream);
+        let stream = futures_util::stream::once(async move {
+            let mut asked = asked;
+            let _ = tokio::time::timeout(CONTINUE, asked.wait_for(|asked| *asked)).await;
+            stream
+        });
+        let body = BoxBody::new(StreamBody::new(stream.flatten().map_ok(Frame::data)));
+        let mut request = request(Method::PUT, path, body)?;
+        request.headers_mut().insert(header::EXPECT, header::HeaderValue::from_static("100-continue"));
+        hyper::ext::on_informational(&mut request, move |_| {
+            let _ = wanted.send(true);
+        });
+        let answer = match self.connect_and_send(request, path).await {
+            Ok(answer) if answer.status().is_success() => Ok(answer),
+            Ok(answer) => Err(refused(answer, path).await),
+            Err(failure) => Err(failure),
+        };
         pump.abort();
         let mut answer = answer?.into_body();
         while let Some(Ok(_)) = answer.frame().await {}
@@ -135,22 +156,15 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Body) -> Result<Response<Incoming>, Failure> {
-        let answer = self.connect_and_send(method, path, body).await?;
+        let answer = self.connect_and_send(request(method, path, body)?, path).await?;
         if answer.status().is_success() { Ok(answer) } else { Err(refused(answer, path).await) }
     }
 
-    async fn connect_and_send(&self, method: Method, path: &str, body: Body) -> Result<Response<Incoming>, Failure> {
+    async fn connect_and_send(&self, request: Request<Body>, path: &str) -> Result<Response<Incoming>, Failure> {
         let stream = self.connect().await?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(path, &error))?;
         tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "scs")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body)
-            .map_err(|error| Failure::failed(format!("cannot ask for {path}")).because(&error))?;
         sender.send_request(request).await.map_err(|error| broken(path, &error))
     }
 
@@ -169,6 +183,16 @@ impl Client {
             .because(error)
             .hint("`scs up` starts it; `scs doctor` looks deeper")
     }
+}
+
+fn request(method: Method, path: &str, body: Body) -> Result<Request<Body>, Failure> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "scs")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(body)
+        .map_err(|error| Failure::failed(format!("cannot ask for {path}")).because(&error))
 }
 
 fn empty() -> Body {

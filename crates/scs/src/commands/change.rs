@@ -48,10 +48,12 @@ pub async fn follow_as(
 ) -> Result<Done, Failure> {
     let mut events = client.stream::<Event>(method, path, body).await?;
     let mut progress = Progress::new(context.printer, heading);
+    // One for all rounds: a signal between two of them must not get lost.
+    let mut interrupted = std::pin::pin!(interrupt());
     let outcome = loop {
         let event = tokio::select! {
             event = events.next() => event,
-            () = interrupt() => break Err(Failure::Interrupted),
+            () = &mut interrupted => break Err(Failure::Interrupted),
         };
         match event {
             Some(Ok(Event::Done { revision, addresses })) => break Ok(Done { revision, addresses }),

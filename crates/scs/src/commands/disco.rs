@@ -35,10 +35,11 @@ pub async fn watch(context: &Context, args: &DiscoFilter) -> Outcome {
     let client = context.running_server().await?;
     let mut changes =
         client.stream::<EndpointChange>(Method::GET, &filtered("/v1/disco/watch", args), None::<&()>).await?;
+    let mut interrupted = std::pin::pin!(change::interrupt());
     loop {
         let change = tokio::select! {
             change = changes.next() => change,
-            () = change::interrupt() => return Err(Failure::Interrupted),
+            () = &mut interrupted => return Err(Failure::Interrupted),
         };
         let Some(change) = change else { return Ok(Exit::DONE) };
         let change = change?;

@@ -69,10 +69,11 @@ pub(super) async fn attach(context: &Context, client: &Client, path: &str, input
         // Dropping the sender would close the way back too.
         std::future::pending::<()>().await;
     });
+    let mut interrupted = std::pin::pin!(super::change::interrupt());
     let outcome = loop {
         let output = tokio::select! {
             output = receiver.next() => output,
-            () = super::change::interrupt() => break Err(Failure::Interrupted),
+            () = &mut interrupted => break Err(Failure::Interrupted),
         };
         match output {
             Ok(Output::Exit(code)) => break Ok(Exit(u8::try_from(code).unwrap_or(1))),

@@ -29,17 +29,16 @@ pub async fn run(context: &Context, args: &Explain) -> Outcome {
 fn render(context: &Context, explanation: &Explanation) -> Vec<String> {
     let printer = &context.printer;
     let told = if explanation.told.is_empty() { "nothing".to_owned() } else { explanation.told.join(", ") };
-    let pushed = explanation.pushed.map_or_else(
-        || "never".to_owned(),
-        |at| format!("{} ({} ago)", text::time(at), text::age(at, SystemTime::now())),
-    );
     let mut lines = vec![
         printer.out(BOLD, &explanation.requirement),
         format!("  asks for     {}", explanation.query),
         format!("  was told     {told}"),
-        format!("  last change  {pushed}"),
         format!("  applied      {}", explanation.applied),
     ];
+    if let Some(at) = explanation.pushed {
+        let ago = text::age(at, SystemTime::now());
+        lines.push(format!("  last change  {} ({ago} ago)", text::time(at)));
+    }
     if let Some(update) = &explanation.live_update {
         let outcome = match (update.running, update.exit_code) {
             (true, _) => "running".to_owned(),

@@ -71,7 +71,7 @@ fn render(
         let role = if several { format!("{}/{label}", service(report)) } else { label };
         rows.add_row([
             role,
-            format!("{} {}", word(report.phase), text::age(report.since, now)),
+            format!("{} {}", word(report.phase), text::age(since(report), now)),
             addresses(report),
             report.container.as_ref().map_or("–", |container| text::short(&container.image_digest)).to_owned(),
             report.restarts.to_string(),
@@ -90,6 +90,12 @@ fn render(
         *head = paint(DIM, head);
     }
     out
+}
+
+/// What runs has run since its container was started, whoever looked after it meanwhile.
+fn since(report: &SlotReport) -> SystemTime {
+    let started = report.container.as_ref().and_then(|container| container.started);
+    started.filter(|_| report.phase == Phase::Running).unwrap_or(report.since)
 }
 
 fn addresses(report: &SlotReport) -> String {

@@ -9,11 +9,12 @@ use crate::output::{plan, say};
 use crate::paths;
 use scs_api::deploy::UpRequest;
 use scs_api::log::LogQuery;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Runs it.
 pub async fn run(context: &Context, args: &Up) -> Outcome {
     let started = Instant::now();
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|now| u64::try_from(now.as_millis()).ok());
     let loaded = load::load(context, &args.manifests)?;
     let secrets = if args.dry_run { Default::default() } else { load::secrets(&loaded).await? };
     let (client, version) = context.server().await?;
@@ -70,7 +71,7 @@ pub async fn run(context: &Context, args: &Up) -> Outcome {
         environment: loaded.deployment.environment.clone(),
         service: Some(loaded.deployment.service.clone()),
         follow: true,
-        tail: Some(0),
+        since: begun,
         ..LogQuery::default()
     };
     let width = loaded.deployment.roles.keys().map(|role| role.len()).max().unwrap_or(0);

@@ -86,6 +86,8 @@ fn spawn(files: &Files) -> Result<Child, Failure> {
     Command::new(program)
         .args(["dev", "--until-idle"])
         .env(crate::env::STATE_DIR, &files.state)
+        // Few tasks at a time, and little memory to hand out to each: more arenas would only keep what they once had.
+        .env("MALLOC_ARENA_MAX", "2")
         // Any directory of the user's would be kept from being unmounted.
         .current_dir(&files.state)
         .stdin(Stdio::null())

@@ -117,7 +117,8 @@ async fn follow(handle: &Handle, job: &Job) -> Result<Exit, Failure> {
                     _ => {}
                 }
                 let words = slot.message.clone().unwrap_or_default();
-                if !words.is_empty() && words != told && !ready {
+                let worth_saying = matches!(slot.phase, Phase::Image | Phase::Waiting | Phase::Backoff);
+                if !words.is_empty() && words != told && worth_saying {
                     say(&format!("{}: {words}", job.slot.role));
                     told = words;
                 }
