@@ -211,7 +211,7 @@ fn goals(
         if let Want::Running(running) = &mut goal.want {
             running.told = secrets::told(role, renewed);
             if !running.told.is_empty() && goal.unchanged {
-                (goal.word, goal.unchanged) = ("live-updated", false);
+                (goal.word, goal.unchanged) = (secrets::word(role, &running.told), false);
             }
         }
         Some(goal)
@@ -233,7 +233,7 @@ pub(super) fn running(
         spec_digest: role.spec_digest.clone(),
         generation: record.generation(&slot.role, slot.index),
         restart: role.restart,
-        told: Vec::new(),
+        told: BTreeMap::new(),
         since,
     });
     Goal { slot, host, want, word: "running", unchanged: false, providers, limits: Limits::of(role) }

@@ -3,7 +3,7 @@
 use super::check_deployment;
 use crate::service::{Handle, Shared};
 use crate::state::{Error as StateError, ServiceKey, ServiceRecord, Status};
-use scs_api::agent::{HostReport, SlotReport};
+use scs_api::agent::{HostReport, Phase, SlotReport};
 use scs_api::deploy::{PlanRequest, PlanResponse};
 use scs_api::error::{Code, Problem};
 use scs_manifest::compiled::Deployment;
@@ -11,6 +11,7 @@ use scs_plan::placement::Host;
 use scs_plan::plan::{Action, Current, Effective, Observed, Plan, Request, compute};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 impl Handle {
     /// What would happen.
@@ -78,7 +79,7 @@ pub(super) async fn plan(
     desired: &Deployment,
     known: &Known,
 ) -> Result<Plan, Problem> {
-    let reports = shared.reports();
+    let reports = settled_reports(shared, service).await;
     let hosts = hosts(shared, &reports);
     let observed: Vec<Observed> = reports
         .iter()
@@ -135,6 +136,28 @@ pub(super) async fn plan(
         .hint("nothing was changed; `up` moves nothing"));
     }
     Ok(plan)
+}
+
+/// What hosts report, once they have looked at what is there: right after the start of a server or an agent they have not.
+async fn settled_reports(shared: &Shared, service: &ServiceKey) -> Vec<HostReport> {
+    // Looking takes some hundredths of a second; a host that takes longer does not hold up a plan.
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let settled = |report: &HostReport| {
+        report.revision > 0 && report.slots.iter().filter(|it| service.holds(&it.slot)).all(is_settled)
+    };
+    let all = async {
+        for agent in shared.agents.values() {
+            // An agent that has ended reports nothing more, and what it said last counts.
+            let _ = agent.report().wait_for(settled).await;
+        }
+    };
+    let _ = tokio::time::timeout(PATIENCE, all).await;
+    shared.reports()
+}
+
+/// Whether a host knows what is in a slot. One that starts without a container is one whose engine is still being asked.
+fn is_settled(slot: &SlotReport) -> bool {
+    slot.phase != Phase::Starting || slot.container.is_some()
 }
 
 fn hosts(shared: &Shared, reports: &[HostReport]) -> Vec<Host> {

@@ -10,7 +10,7 @@ use crate::state::{Draft, SecretRecord, ServiceKey};
 use crate::vault;
 use scs_api::error::{Code, Problem};
 use scs_api::secret::{SecretInfo, SecretValue, SetSecret};
-use scs_manifest::compiled::{Deployment, LiveAction, Role, SecretAs, SecretSource};
+use scs_manifest::compiled::{Deployment, LiveAction, OnFailure, Role, SecretAs, SecretSource, SecretUse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
@@ -65,15 +65,21 @@ pub(super) async fn resolve(
 }
 
 /// Names under which a role uses renewed secrets and is told of it while it runs.
-pub(super) fn told(role: &Role, renewed: &BTreeSet<String>) -> Vec<String> {
+pub(super) fn told(role: &Role, renewed: &BTreeSet<String>) -> BTreeMap<String, OnFailure> {
     let tells = |action: &LiveAction| matches!(action, LiveAction::Command(_) | LiveAction::Signal(_));
     let used = role.secrets.iter().filter(|(_, it)| renewed.contains(&it.from));
     // A new value in the environment needs a new container, whatever the live update is.
     used.filter(|(_, it)| {
         it.r#as == SecretAs::Environment || tells(&it.liveupdate.action) || it.liveupdate.action == LiveAction::Restart
     })
-    .map(|(name, _)| name.clone())
+    .map(|(name, secret)| (name.clone(), secret.liveupdate.on_failure))
     .collect()
+}
+
+/// What is said of a slot once a renewed secret has reached it.
+pub(super) fn word(role: &Role, told: &[String]) -> &'static str {
+    let replaces = |it: &SecretUse| it.r#as == SecretAs::Environment || it.liveupdate.action == LiveAction::Restart;
+    if told.iter().filter_map(|name| role.secrets.get(name)).any(replaces) { "running" } else { "live-updated" }
 }
 
 impl Handle {
@@ -187,7 +193,7 @@ fn users(
                 continue;
             };
             let mut goal = running(service.slot(&role.name, index), host.to_owned(), role, record, now, Vec::new());
-            goal.word = "live-updated";
+            goal.word = word(role, &told);
             if let Want::Running(running) = &mut goal.want {
                 running.told.clone_from(&told);
             }

@@ -3,12 +3,16 @@
 use super::{AGENT_PATIENCE, Failure};
 use scs_api::agent::{Phase, SlotReport};
 use scs_api::error::Code;
-use scs_manifest::compiled::{Restart, Role};
+use scs_manifest::compiled::{OnFailure, Restart, Role};
 use scs_plan::slot::Slot;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 /// A container that has ended this often since the change will not come up; fewer may be a user that came before its provider.
 const RESTARTS: u32 = 5;
+/// A live update that has failed this often in a row will not come to be; fewer may be a user that was told of a new password
+/// before the one it logs in to. With the agent's pauses that is about a quarter of a minute.
+const TRIES: u32 = 5;
 
 /// What a change wants of one slot.
 #[derive(Debug, Clone)]
@@ -43,8 +47,8 @@ pub(crate) struct Running {
     pub(crate) spec_digest: String,
     pub(crate) generation: u64,
     pub(crate) restart: Restart,
-    /// Secrets, by the image's names, whose new value has to have been applied since this time.
-    pub(crate) told: Vec<String>,
+    /// Secrets, by the image's names, whose new value has to have been applied since this time, and what follows a failed try.
+    pub(crate) told: BTreeMap<String, OnFailure>,
     pub(crate) since: SystemTime,
 }
 
@@ -230,9 +234,14 @@ impl Running {
         if self.told.is_empty() || before.is_none_or(|before| instance(before) != instance(report)) {
             return Verdict::Reached;
         }
-        for secret in &self.told {
+        for (secret, on_failure) in &self.told {
             match report.live_updates.get(secret).filter(|it| it.at >= self.since && !it.running) {
                 None => return Verdict::Underway(Stage::Working),
+                Some(update)
+                    if update.exit_code != Some(0) && *on_failure == OnFailure::Retry && update.failures < TRIES =>
+                {
+                    return Verdict::Underway(Stage::Working);
+                }
                 Some(update) if update.exit_code != Some(0) => {
                     let code =
                         update.exit_code.map_or_else(|| "no exit code".to_owned(), |it| format!("exit code {it}"));

@@ -22,7 +22,7 @@ fn goal(role: &str, providers: &[&str]) -> Goal {
         spec_digest: "s".to_owned(),
         generation: 1,
         restart: Restart::Always,
-        told: Vec::new(),
+        told: BTreeMap::new(),
         since: SystemTime::UNIX_EPOCH,
     };
     Goal {
