@@ -89,6 +89,7 @@ pub(super) async fn plan(
             slot: slot.slot.clone(),
             host: report.host.clone(),
             effective: effective(slot),
+            settled: is_settled(slot),
         })
         .collect();
     // Earlier revisions are only worth reading where a container was made from one of them.

@@ -77,9 +77,9 @@ pub(super) fn told(role: &Role, renewed: &BTreeSet<String>) -> BTreeMap<String, 
 }
 
 /// What is said of a slot once a renewed secret has reached it.
-pub(super) fn word(role: &Role, told: &[String]) -> &'static str {
+pub(super) fn word(role: &Role, told: &BTreeMap<String, OnFailure>) -> &'static str {
     let replaces = |it: &SecretUse| it.r#as == SecretAs::Environment || it.liveupdate.action == LiveAction::Restart;
-    if told.iter().filter_map(|name| role.secrets.get(name)).any(replaces) { "running" } else { "live-updated" }
+    if told.keys().filter_map(|name| role.secrets.get(name)).any(replaces) { "running" } else { "live-updated" }
 }
 
 impl Handle {

@@ -44,6 +44,8 @@ pub struct Observed {
     pub host: String,
     /// What is in effect in its container; `None` where it has none.
     pub effective: Option<Effective>,
+    /// Whether its host knows what is there; until then what is stored is believed.
+    pub settled: bool,
 }
 
 /// Digests of the role that a container is made from, or has since been updated to.
@@ -180,7 +182,7 @@ impl<'a> Planner<'a> {
                 // What is wanted may be newer than what has come to be, when the last change has not got through.
                 if *effective == effective_of(role) { Some(role) } else { self.known.get(&digests).copied() }
             }
-            None if self.unseen.contains(host) => Some(stored),
+            None if self.unseen.contains(host) || self.observed.get(slot).is_some_and(|it| !it.settled) => Some(stored),
             None => {
                 return (Action::Create, differences(stored, role), vec!["no container is there".to_owned()]);
             }

@@ -29,6 +29,7 @@ impl World {
             slot: slot.clone(),
             host: it.host.clone(),
             effective: Some(effective(&it.told)),
+            settled: true,
         })
         .collect()
     }
@@ -191,13 +192,16 @@ fn a_container_that_is_not_there_is_made_unless_its_host_has_not_spoken() {
     let (mut world, blog, mut hosts) = (World::default(), blog(), one_host());
     world.apply(&world.plan(&blog, None, &hosts), &blog);
     let current = world.current(&blog);
-    let plan = |hosts: &[Host]| {
-        compute(&Request { desired: &blog, base_revision: 1, current: Some(&current), observed: &[], hosts })
+    let plan = |observed: &[Observed], hosts: &[Host]| {
+        compute(&Request { desired: &blog, base_revision: 1, current: Some(&current), observed, hosts })
             .expect("placeable")
     };
-    assert_eq!(plan(&hosts).steps[0].action, Action::Create);
+    assert_eq!(plan(&[], &hosts).steps[0].action, Action::Create);
+    let asking: Vec<Observed> =
+        world.observed().into_iter().map(|it| Observed { effective: None, settled: false, ..it }).collect();
+    assert!(plan(&asking, &hosts).is_empty());
     hosts[0].seen = false;
-    assert!(plan(&hosts).is_empty());
+    assert!(plan(&[], &hosts).is_empty());
 }
 
 #[test]
