@@ -42,7 +42,7 @@ pub fn run(options: &Options) -> Result<()> {
     eprintln!("\nThe blog goes on running. To look at it and to end it:");
     for words in ["ps", "logs --tail 20", "explain wordpress.mysql", "down"] {
         let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
-        eprintln!("  {} {verb} -f {folder} {rest}", program.display());
+        eprintln!("  {} {verb} --file {folder} {rest}", program.display());
     }
     Ok(())
 }

@@ -11,8 +11,8 @@ mod shell;
 mod test;
 mod tidy;
 
-use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Tasks of this repository")]
@@ -46,8 +46,8 @@ enum Task {
     },
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().task {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Check => check::run(),
@@ -55,5 +55,13 @@ fn main() -> Result<()> {
         Task::Tidy => tidy::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Engine { action } => engine::run(&action),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The chain of causes on one line, and never a backtrace: these are failed tasks, not defects.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

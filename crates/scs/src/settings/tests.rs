@@ -1,3 +1,5 @@
+//! Which setting wins.
+
 use super::*;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! What `scs ps` shows of each state.
+
 use super::*;
 use scs_api::agent::{ContainerReport, ProvideReport};
 use scs_plan::slot::Slot;

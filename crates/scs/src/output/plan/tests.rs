@@ -1,3 +1,5 @@
+//! What a plan looks like.
+
 use super::*;
 use crate::settings::Screen;
 use scs_plan::slot::Slot;
