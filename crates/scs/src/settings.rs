@@ -76,9 +76,7 @@ pub fn resolve(common: &Common, lookup: Lookup<'_>, terminals: Terminals, root: 
         environment,
         yes: text(env::YES).is_some_and(|value| value != "0"),
         disco: text(env::DISCO),
-        caches: lookup(env::CACHE)
-            .map(|value| std::env::split_paths(&value).filter(|path| !path.as_os_str().is_empty()).collect())
-            .unwrap_or_default(),
+        caches: caches(lookup(env::CACHE)),
         log: text(env::LOG).unwrap_or_else(|| "info".to_owned()),
         configuration: path(env::XDG_CONFIG_HOME).or_else(|| path(env::HOME).map(|home| home.join(".config"))),
         screen: Screen {
@@ -89,6 +87,13 @@ pub fn resolve(common: &Common, lookup: Lookup<'_>, terminals: Terminals, root: 
             quiet: common.quiet,
         },
     })
+}
+
+/// Absolute, for whoever reads them goes elsewhere.
+fn caches(given: Option<OsString>) -> Vec<PathBuf> {
+    let given = given.unwrap_or_default();
+    let named = std::env::split_paths(&given).filter(|path| !path.as_os_str().is_empty());
+    named.map(|path| std::path::absolute(&path).unwrap_or(path)).collect()
 }
 
 fn state(own: Option<PathBuf>, xdg: Option<PathBuf>, home: Option<PathBuf>, root: bool) -> Result<PathBuf, Failure> {

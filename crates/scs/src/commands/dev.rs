@@ -28,6 +28,8 @@ pub fn run(context: &Context, args: &Dev) -> Outcome {
     if args.until_idle {
         // A session of its own: Ctrl-C and the end of the terminal are not meant for it.
         let _ = rustix::process::setsid();
+        // Any directory of the user's would be kept from being unmounted; paths in the settings are absolute by now.
+        let _ = std::env::set_current_dir(&context.settings.state);
     } else {
         super::wait(async { crate::wiring::installation::engine().await.map(drop) })?;
     }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How long a start may take: opening the store and asking the engine take milliseconds, a loaded machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Pause before another try where somebody else has the installation: two starts a second leave it the machine.
+const TURN: Duration = Duration::from_millis(500);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(15);
 
@@ -46,24 +48,22 @@ pub async fn find_or_start(files: &Files, printer: &Printer) -> Result<(Client, 
     let before = log::size(&files.log());
     let mut child = spawn(files)?;
     let deadline = Instant::now() + PATIENCE;
-    let mut ended = None;
     loop {
         if let Ok(found) = find(files, printer).await {
             return Ok(found);
         }
-        if ended.is_none() {
-            ended = child.try_wait().ok().flatten();
-        }
-        match ended {
-            // Another command was faster; its `scs dev` is about to answer.
-            Some(status) if status.code() != Some(i32::from(Exit::LOCKED.0)) => {
-                return Err(silent(files, before, &format!("`scs dev` ended at its start, with {status}")));
+        match child.try_wait().ok().flatten() {
+            // Another command was faster, and its `scs dev` is about to answer; or one that nothing is left for is about to end.
+            Some(status) if status.code() == Some(i32::from(Exit::LOCKED.0)) && Instant::now() < deadline => {
+                tokio::time::sleep(TURN).await;
+                child = spawn(files)?;
             }
-            _ if Instant::now() > deadline => {
+            Some(status) => return Err(silent(files, before, &format!("`scs dev` ended at its start, with {status}"))),
+            None if Instant::now() > deadline => {
                 let message = format!("`scs dev` does not answer {} s after its start", PATIENCE.as_secs());
                 return Err(silent(files, before, &message));
             }
-            _ => tokio::time::sleep(PAUSE).await,
+            None => tokio::time::sleep(PAUSE).await,
         }
     }
 }
@@ -88,8 +88,6 @@ fn spawn(files: &Files) -> Result<Child, Failure> {
         .env(crate::env::STATE_DIR, &files.state)
         // Few tasks at a time, and little memory to hand out to each: more arenas would only keep what they once had.
         .env("MALLOC_ARENA_MAX", "2")
-        // Any directory of the user's would be kept from being unmounted.
-        .current_dir(&files.state)
         .stdin(Stdio::null())
         .stdout(log.try_clone().map_err(failed)?)
         .stderr(log)
