@@ -14,6 +14,7 @@ use crate::registry::Event;
 
 /// Where the core puts what is for a connection; dropping it closes the connection. Unbounded in type only: the core has
 /// a bounded number of messages unanswered, and a client that does not read what it asked for is no longer read from ([`UNREAD`]).
+/// What the connection itself answers to nonsense takes the same way, and counts as much.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     messages: mpsc::UnboundedSender<Box<Message>>,
@@ -44,6 +45,8 @@ where
     W: AsyncWrite + Unpin,
 {
     let (messages, mut inbox) = mpsc::unbounded_channel::<Box<Message>>();
+    // Weak, so that the core alone decides when there is nothing more to say.
+    let refusals = messages.downgrade();
     let closed = CancellationToken::new();
     let outbox = Outbox { messages, _open: closed.clone().drop_guard() };
     if events.send(Event::Connected(conn, outbox)).await.is_err() {
@@ -71,7 +74,7 @@ where
             result = read_some(&mut reader, &mut frames), if inbox.len() < UNREAD => match result {
                 Ok(0) | Err(_) => break End::Lost,
                 Ok(_) => {
-                    if let Err(end) = hear(conn, &mut frames, &events, &mut output).await {
+                    if let Err(end) = hear(conn, &mut frames, &events, &refusals).await {
                         break end;
                     }
                 }
@@ -105,15 +108,24 @@ enum End {
     Unreadable,
 }
 
-/// Passes on every whole line.
-async fn hear(conn: Conn, frames: &mut Frames, events: &mpsc::Sender<Event>, output: &mut Vec<u8>) -> Result<(), End> {
+/// Passes on every whole line, and refuses what is none.
+async fn hear(
+    conn: Conn,
+    frames: &mut Frames,
+    events: &mpsc::Sender<Event>,
+    refusals: &mpsc::WeakUnboundedSender<Box<Message>>,
+) -> Result<(), End> {
+    let refuse = |id, failure| {
+        if let Some(messages) = refusals.upgrade() {
+            let _ = messages.send(Box::new(Message::Answer { id, result: Err(failure) }));
+        }
+    };
     loop {
         let message = match frames.next_line() {
             Ok(Some(line)) => decode(line),
             Ok(None) => return Ok(()),
             Err(error) => {
-                let failure = Failure::new(Code::Parse, error.to_string());
-                encode(&Message::Answer { id: None, result: Err(failure) }, output);
+                refuse(None, Failure::new(Code::Parse, error.to_string()));
                 return Err(End::Unreadable);
             }
         };
@@ -125,7 +137,7 @@ async fn hear(conn: Conn, frames: &mut Frames, events: &mpsc::Sender<Event>, out
             }
             Err(broken) => {
                 tracing::debug!(conn.number = conn.0, error = %broken.failure, "a line cannot be understood");
-                encode(&Message::Answer { id: broken.id, result: Err(broken.failure) }, output);
+                refuse(broken.id, broken.failure);
             }
         }
     }
@@ -152,3 +164,6 @@ fn forget(output: &mut Vec<u8>) {
         *output = Vec::new();
     }
 }
+
+#[cfg(test)]
+mod tests;
