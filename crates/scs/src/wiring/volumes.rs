@@ -10,8 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 /// Files that are counted for a size; beyond it that takes too long to be worth it in a list.
@@ -57,10 +58,11 @@ impl Volumes {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| no_tar(&error))?;
+        let words = words(&mut child);
         let stdout = child.stdout.take().expect("it was piped");
         let bytes = ReaderStream::with_capacity(stdout, 256 << 10);
         // An archive that `tar` did not finish must not look whole.
-        let end = stream::once(async move { finish(child).await.map_err(io::Error::other) });
+        let end = stream::once(async move { finish(child, words).await.map_err(io::Error::other) });
         Ok(bytes.chain(end.try_filter_map(|()| async { Ok(None) })).boxed())
     }
 
@@ -75,13 +77,14 @@ impl Volumes {
             .stdout(Stdio::null())
             .spawn()
             .map_err(|error| no_tar(&error))?;
+        let words = words(&mut child);
         let mut stdin = child.stdin.take().expect("it was piped");
         let mut content = StreamReader::new(content.map_err(io::Error::other));
         let copied = tokio::io::copy(&mut content, &mut stdin).await;
         let closed = stdin.shutdown().await;
         drop(stdin);
         // What `tar` says went wrong says more than the broken pipe it leaves.
-        finish(child).await.map_err(|why| {
+        finish(child, words).await.map_err(|why| {
             Problem::new(Code::BadRequest, format!("the archive cannot be unpacked: {why}"))
                 .hint("the volume is as it was")
         })?;
@@ -150,18 +153,30 @@ fn tar(arguments: &[&str], directory: &Path) -> Command {
     command
 }
 
+/// The last of what `tar` has to say, read while it works: a pipe that nobody empties would bring it to a halt.
+fn words(child: &mut Child) -> JoinHandle<String> {
+    let stderr = child.stderr.take().expect("it was piped");
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(stderr).split(b'\n');
+        let mut last = String::new();
+        while let Ok(Some(line)) = lines.next_segment().await {
+            let line = String::from_utf8_lossy(&line);
+            if !line.trim().is_empty() && !line.contains("Exiting with failure") {
+                last = line.into_owned();
+            }
+        }
+        last
+    })
+}
+
 /// Waits for `tar`; its last words where it failed.
-async fn finish(mut child: Child) -> Result<(), String> {
-    let mut words = String::new();
-    if let Some(stderr) = &mut child.stderr {
-        let _ = stderr.take(16 << 10).read_to_string(&mut words).await;
-    }
+async fn finish(mut child: Child, words: JoinHandle<String>) -> Result<(), String> {
     let status = child.wait().await.map_err(|error| error.to_string())?;
     if status.success() {
         return Ok(());
     }
-    let last = words.lines().rev().find(|line| !line.contains("Exiting with failure")).unwrap_or("it gave no reason");
-    Err(last.to_owned())
+    let last = words.await.unwrap_or_default();
+    Err(if last.is_empty() { "it gave no reason".to_owned() } else { last })
 }
 
 /// Puts the entries of `fresh` in place of those of `directory`, which itself stays: it may be mounted.
@@ -252,5 +267,14 @@ mod tests {
         let names: Vec<_> = std::fs::read_dir(&volume).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["new"]);
         assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 2, "nothing is left beside");
+    }
+
+    #[tokio::test]
+    async fn a_program_with_more_to_say_than_a_pipe_holds_comes_to_its_end() {
+        let script = "i=0; while [ $i -lt 20000 ]; do echo file $i: cannot be read >&2; i=$((i + 1)); done; exit 2";
+        let mut child = Command::new("sh").args(["-c", script]).stderr(Stdio::piped()).spawn().unwrap();
+        let words = words(&mut child);
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), finish(child, words)).await;
+        assert_eq!(ended.expect("it ends"), Err("file 19999: cannot be read".to_owned()));
     }
 }
