@@ -23,6 +23,9 @@ pub(super) struct Marker {
     /// Where the data is, for methods to which that is not clear from the id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
+    /// The directory of another volume that `place` lies in, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
     /// Whether the data belongs to the user and is never deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub borrowed: bool,
@@ -37,6 +40,7 @@ impl Marker {
             owner: request.owner.clone(),
             epoch: request.epoch,
             place: None,
+            inside: None,
             borrowed: false,
         }
     }

@@ -76,6 +76,11 @@ impl VolumeProvisioner for Sub {
         let _turn = self.turn.lock().await;
         let Some(marker) = self.marker(id).await? else { return Ok(()) };
         if let Some(place) = marker.place.as_deref().filter(|_| !marker.borrowed) {
+            if let Some(parent) = marker.inside.as_deref().map(Path::new)
+                && let Ok(path) = Path::new(place).strip_prefix(parent)
+            {
+                walk(id, parent, path)?;
+            }
             let removed = cleanup::remove_tree(&*self.engine, Path::new(place)).await;
             removed.map_err(|error| failed(id, format!("delete {place}"), cleanup::cause(error)))?;
         }
@@ -108,7 +113,7 @@ fn options(request: &VolumeRequest) -> Result<PathBuf, Wrong> {
 fn ensure(directory: &Path, parent: &Path, path: &Path, request: &VolumeRequest) -> Result<Ensured, Error> {
     let id = &request.id;
     let place = parent.join(path);
-    let shown = place.display().to_string();
+    let (shown, inside) = (place.display().to_string(), Some(parent.display().to_string()));
     let missing = || Error::Missing { id: id.clone(), place: shown.clone() };
     if !parent.is_dir() {
         return Err(Error::Missing { id: id.clone(), place: parent.display().to_string() });
@@ -120,8 +125,8 @@ fn ensure(directory: &Path, parent: &Path, path: &Path, request: &VolumeRequest)
             return Err(missing());
         }
         found.admit(request, directory, &shown)?;
-        if found.place.as_deref() != Some(&*shown) {
-            found.place = Some(shown);
+        if found.place.as_deref() != Some(&*shown) || found.inside != inside {
+            (found.place, found.inside) = (Some(shown), inside);
             found.write(directory)?;
         }
         return Ok(Ensured { source: MountSource::Host(place), fresh: false, epoch: found.epoch });
@@ -134,7 +139,7 @@ fn ensure(directory: &Path, parent: &Path, path: &Path, request: &VolumeRequest)
     let borrowed = there && fs::read_dir(&place).is_ok_and(|mut it| it.next().is_some());
     fs::create_dir_all(&place).map_err(|error| failed(id, format!("make {shown}"), error))?;
     marker::make(id, directory)?;
-    let marker = Marker { place: Some(shown), borrowed, ..Marker::new(METHOD, request) };
+    let marker = Marker { place: Some(shown), inside, borrowed, ..Marker::new(METHOD, request) };
     marker.write(directory)?;
     Ok(Ensured { source: MountSource::Host(place), fresh: !there, epoch: request.epoch })
 }

@@ -123,6 +123,28 @@ async fn a_sub_volume_stays_inside_its_parent() {
 }
 
 #[tokio::test]
+async fn a_link_that_a_container_left_does_not_lead_deleting_out_of_the_parent() {
+    let world = World::new().await;
+    let (parent, outside) = (world.state.join("parent"), world.state.join("outside"));
+    fs::create_dir(&parent).unwrap();
+    fs::create_dir_all(outside.join("b")).unwrap();
+    fs::write(outside.join("b/file"), "x").unwrap();
+    let sub = world.volumes("sub");
+    let mut request = with(world.setup().request("inner"), &json!({ "path": "a/b" }));
+    request.parent = Some(MountSource::Host(parent.clone()));
+    sub.ensure(&request).await.unwrap();
+    fs::rename(parent.join("a"), parent.join("moved")).unwrap();
+    symlink(&outside, parent.join("a")).unwrap();
+    let refused = sub.destroy(&request.id).await;
+    assert!(matches!(refused, Err(Error::Option { .. })), "{refused:?}");
+    assert!(outside.join("b/file").exists());
+    fs::remove_file(parent.join("a")).unwrap();
+    fs::rename(parent.join("moved"), parent.join("a")).unwrap();
+    sub.destroy(&request.id).await.unwrap();
+    assert!(!parent.join("a/b").exists());
+}
+
+#[tokio::test]
 async fn a_sub_volume_that_came_with_its_parent_is_not_deleted() {
     let world = World::new().await;
     let parent = world.state.join("parent");
