@@ -236,7 +236,8 @@ impl Instance {
                     check.passing = false;
                 }
                 let pause = if check.passed_once { health.interval } else { check.pause.min(health.interval) };
-                check.pause = check.pause * 3 / 2;
+                // No further than it is used: a container may be unhealthy for ever.
+                check.pause = (pause.saturating_mul(3) / 2).min(health.interval);
                 check.next = now + pause;
             }
         }

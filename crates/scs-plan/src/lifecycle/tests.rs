@@ -190,6 +190,23 @@ fn a_health_check_that_never_passes_is_reported_and_stops_nothing() {
 }
 
 #[test]
+fn a_health_check_may_fail_for_ever() {
+    let mut scene = Scene::of(plain(&healthy()));
+    let instance = scene.launch();
+    let mut pause = Duration::ZERO;
+    for _ in 0..1000 {
+        let (instance, endpoint) = (instance.clone(), "http".into());
+        scene.tell(Input::Probed { instance, endpoint, result: Err("refused".into()) });
+        let next = scene.life.next_deadline(scene.now).unwrap();
+        pause = next - scene.now;
+        scene.now = next;
+        scene.tell(Input::Tick);
+    }
+    assert_eq!(pause, Duration::from_secs(2), "the interval of the check");
+    assert_eq!(scene.phase(), Phase::Failing);
+}
+
+#[test]
 fn an_end_is_said_at_once_and_the_next_start_waits_longer_each_time() {
     let mut scene = Scene::of(plain(&json!({"provide": {"http": provide(80)}})));
     let mut pauses = Vec::new();

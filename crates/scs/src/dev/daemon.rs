@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -73,12 +73,13 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
     let [stop_api, stop_control, stop_agent, stop_discovery, stop_registry] = stops.clone();
     let services = handle.services();
     let active = handle.activity();
+    let (broke, mut broken) = mpsc::channel(1);
     let parts: [(&str, JoinHandle<()>); 5] = [
-        ("API", tokio::spawn(serve(listener, handle.clone(), stop_api))),
-        ("control plane", tokio::spawn(control.run(stop_control))),
-        ("agent", tokio::spawn(agent.run(stop_agent))),
-        ("discovery", tokio::spawn(discovery.run(stop_discovery))),
-        ("registry", tokio::spawn(registry.run(stop_registry))),
+        part("API", serve(listener, handle.clone(), stop_api), &broke),
+        part("control plane", control.run(stop_control), &broke),
+        part("agent", agent.run(stop_agent), &broke),
+        part("discovery", discovery.run(stop_discovery), &broke),
+        part("registry", registry.run(stop_registry), &broke),
     ];
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -89,7 +90,9 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
     );
     super::notify::ready();
 
+    let mut defect = None;
     tokio::select! {
+        name = broken.recv() => defect = name,
         () = crate::commands::interrupted() => tracing::info!("told to end; containers keep running"),
         () = handle.shutdown_requested() => tracing::info!("asked to end; containers keep running"),
         () = idle(services.clone(), active, &files) , if until_idle => tracing::info!("nothing is to run any more"),
@@ -103,7 +106,26 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
             tracing::warn!("{name} did not end in time and is left behind");
         }
     }
-    Ok(Exit::DONE)
+    match defect {
+        None => Ok(Exit::DONE),
+        Some(name) => Err(Failure::failed(format!("the {name} ended by a defect, see above"))
+            .hint("containers keep running; whatever starts it again finds them")),
+    }
+}
+
+/// Runs a part of this process in a task. One that panics is told of: a process that has lost a part only pretends to work.
+fn part(
+    name: &'static str,
+    work: impl Future<Output = ()> + Send + 'static,
+    broke: &mpsc::Sender<&'static str>,
+) -> (&'static str, JoinHandle<()>) {
+    let broke = broke.clone();
+    let watched = async move {
+        if tokio::spawn(work).await.is_err() {
+            let _ = broke.try_send(name);
+        }
+    };
+    (name, tokio::spawn(watched))
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> Failure {
