@@ -12,10 +12,11 @@ use scs_agent::Handle;
 use scs_api::agent::{Assignments, Phase, SlotReport};
 use scs_api::error::{Code, Problem};
 use scs_api::log::{LogLine, LogQuery};
+use scs_ports::engine::Labels;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 const WINDOW: Duration = Duration::from_secs(3);
 /// How long the removal may take beyond what the container has to stop.
 const REMOVAL: Duration = Duration::from_secs(45);
+/// How long the engine may take to remove a container that has stopped, and how often that is looked for.
+const SETTLING: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(20);
 /// How long the engine may take to hand out the last lines of a container that has ended.
 const LAST_LINES: Duration = Duration::from_secs(5);
 
@@ -62,7 +66,7 @@ pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, F
     wanted.assignments.clear();
     wanted.tombstones.push(job.slot.clone());
     wanted.revision += 1;
-    let removed = remove(&handle, &job, wanted).await;
+    let removed = remove(&installation, &handle, &job, wanted).await;
     let _ = tokio::time::timeout(Duration::from_secs(2), discovery_handle.close()).await;
     stop_agent.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(5), agent).await;
@@ -163,7 +167,12 @@ fn failed(slot: &SlotReport) -> Failure {
 }
 
 /// Stops and removes the container; volumes stay.
-async fn remove(handle: &Handle, job: &Job, tombstone: Assignments) -> Result<(), Failure> {
+async fn remove(
+    installation: &Installation,
+    handle: &Handle,
+    job: &Job,
+    tombstone: Assignments,
+) -> Result<(), Failure> {
     let mut report = handle.report();
     let left = |why: String| {
         Failure::failed(format!("the container of {} was not removed: {why}", job.slot))
@@ -173,8 +182,19 @@ async fn remove(handle: &Handle, job: &Job, tombstone: Assignments) -> Result<()
     let gone = report.wait_for(|report| report.gone.contains(&job.slot));
     let patience = job.role.process.stop_grace_period + REMOVAL;
     match tokio::time::timeout(patience, gone).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) => Err(left("the agent has ended".to_owned())),
-        Err(_) => Err(left(format!("it took longer than {} s", patience.as_secs()))),
+        Ok(Ok(_)) => {}
+        Ok(Err(_)) => return Err(left("the agent has ended".to_owned())),
+        Err(_) => return Err(left(format!("it took longer than {} s", patience.as_secs()))),
+    }
+    // The slot is empty once its container has stopped; what is left of that is removed a moment later, by this process or not at all.
+    let ours = Labels::from([(scs_agent::label::OWNER.to_owned(), installation.owner.clone())]);
+    let deadline = Instant::now() + SETTLING;
+    loop {
+        match installation.engine.containers(&ours).await {
+            Ok(containers) if containers.is_empty() => return Ok(()),
+            Ok(_) if Instant::now() < deadline => tokio::time::sleep(LOOK).await,
+            Ok(_) => return Err(left(format!("it is still there after {} s", SETTLING.as_secs()))),
+            Err(error) => return Err(left(error.to_string())),
+        }
     }
 }
