@@ -43,8 +43,14 @@ fn check_deployment(service: &ServiceKey, deployment: &Deployment) -> Result<(),
         if role.replicas > MAX_REPLICAS {
             return bad(format!("role {name} wants {} replicas; {MAX_REPLICAS} is the most", role.replicas));
         }
-        if let Some(volume) = role.volumes.keys().find(|it| it.contains('/') || it.is_empty()) {
-            return bad(format!("volume {volume:?} of role {name} is not named as it should be"));
+        // All of these become names of files.
+        let names = [
+            ("volume", role.volumes.keys().find(|it| !is_plain(it))),
+            ("secret", role.secrets.keys().find(|it| !is_plain(it))),
+            ("requirement", role.require.keys().find(|it| !is_plain(it))),
+        ];
+        if let Some((kind, Some(found))) = names.iter().find(|(_, found)| found.is_some()) {
+            return bad(format!("{kind} {found:?} of role {name} is not named as it should be"));
         }
         if let Some(used) = role.secrets.values().find(|it| !deployment.secrets.contains_key(&it.from)) {
             return bad(format!("role {name} uses secret {:?}, which the deployment does not have", used.from));

@@ -353,5 +353,10 @@ async fn a_deployment_that_is_not_what_it_says_is_refused() {
     let mut named = blog("dev", 1);
     named.roles.insert("../x".to_owned(), role("../x", &json!({})));
     assert_eq!(refused(up(&named, 0)).await.err().expect("refused").code, Code::BadRequest);
+    let mut out = blog("dev", 1);
+    let secret = out.roles["mysql"].secrets["ROOT_PASSWORD"].clone();
+    out.roles["mysql"].secrets.insert("../../x".to_owned(), secret);
+    let escape = refused(up(&out, 0)).await.err().expect("refused");
+    assert_eq!(escape.message, "secret \"../../x\" of role mysql is not named as it should be");
     assert!(plane.handle.services().borrow().is_empty());
 }
