@@ -1,5 +1,11 @@
 //! A model world: one host whose agent does at once what it is told, unless a test says otherwise.
 
+mod deployments;
+mod neighbours;
+
+pub use deployments::{blog, role};
+pub use neighbours::{Memory, Registry};
+
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use scs_api::agent::{
@@ -7,18 +13,14 @@ use scs_api::agent::{
 };
 use scs_api::deploy::{BuildRequest, Event, PlanRequest, UpRequest};
 use scs_api::error::{Code, Problem};
-use scs_api::inspect::{Candidate, Considered, EndpointChange, EndpointInfo, EndpointQuery};
 use scs_api::log::{LogLine, LogQuery};
 use scs_api::routes::{ExecQuery, Pruned};
 use scs_control::agents::{Agent, ByteStream, ExecInput, ExecOutput, ExecSession, OutputLine, VolumeAt};
-use scs_control::bundles::Bundles;
-use scs_control::discovery::Discovery;
 use scs_control::store::Embedded;
 use scs_control::{EventStream, Handle, Options, Ports, Service};
-use scs_manifest::compiled::{Deployment, Query, Role};
+use scs_manifest::compiled::{Deployment, Role};
 use scs_plan::change::{ChangeKind, classify};
 use scs_plan::slot::Slot;
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -346,88 +348,6 @@ impl Agent for World {
     }
 }
 
-/// A registry that knows one thing.
-#[derive(Debug)]
-pub struct Registry;
-
-pub fn endpoint() -> EndpointInfo {
-    EndpointInfo {
-        name: "dev/blog/mysql/mysql".to_owned(),
-        instance: "run-1".to_owned(),
-        address: "192.0.2.1:3306".to_owned(),
-        protocol: "tcp".to_owned(),
-        attributes: BTreeMap::new(),
-        health: "passing".to_owned(),
-        suspect: false,
-    }
-}
-
-#[async_trait]
-impl Discovery for Registry {
-    fn address(&self) -> String {
-        "127.0.0.1:9640".to_owned()
-    }
-
-    async fn list(&self, query: EndpointQuery) -> Result<Vec<EndpointInfo>, Problem> {
-        let known = endpoint();
-        Ok(if query.environment.as_deref().is_none_or(|it| it == "dev") { vec![known] } else { Vec::new() })
-    }
-
-    async fn resolve(&self, query: EndpointQuery) -> Result<Vec<EndpointInfo>, Problem> {
-        self.list(query).await
-    }
-
-    async fn watch(&self, _query: EndpointQuery) -> Result<BoxStream<'static, EndpointChange>, Problem> {
-        let present = EndpointChange {
-            change: "present".to_owned(),
-            endpoint: endpoint(),
-            reason: None,
-            at: SystemTime::UNIX_EPOCH,
-        };
-        Ok(stream::iter([present]).chain(stream::pending()).boxed())
-    }
-
-    async fn explain(&self, _subscriber: &Slot, _requirement: &str, query: &Query) -> Result<Considered, Problem> {
-        let candidate = Candidate {
-            name: format!("{}/{}/{}/{}", query.environment, query.service, query.role, query.endpoint),
-            address: "192.0.2.1:3306".to_owned(),
-            chosen: true,
-            reason: "it matches".to_owned(),
-        };
-        Ok(Considered {
-            told: vec!["192.0.2.1:3306".to_owned()],
-            candidates: vec![candidate],
-            pushed: Some(SystemTime::UNIX_EPOCH),
-            applied: Some(true),
-        })
-    }
-}
-
-/// Bundles in memory.
-#[derive(Debug, Default)]
-pub struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
-
-#[async_trait]
-impl Bundles for Memory {
-    async fn has(&self, digest: &str) -> Result<bool, Problem> {
-        Ok(self.0.lock().expect("whole").contains_key(digest))
-    }
-
-    async fn get(&self, digest: &str) -> Result<Option<ByteStream>, Problem> {
-        let found = self.0.lock().expect("whole").get(digest).cloned();
-        Ok(found.map(|it| stream::iter([Ok(it.into())]).boxed()))
-    }
-
-    async fn put(&self, digest: &str, mut content: ByteStream) -> Result<(), Problem> {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = content.next().await {
-            bytes.extend_from_slice(&chunk.map_err(|error| Problem::of(Code::Internal, &error))?);
-        }
-        self.0.lock().expect("whole").insert(digest.to_owned(), bytes);
-        Ok(())
-    }
-}
-
 /// A control plane that runs over a world.
 pub struct Plane {
     pub handle: Handle,
@@ -536,75 +456,5 @@ pub async fn until<T: std::fmt::Debug>(what: &str, mut look: impl FnMut() -> Res
             Err(last) => assert!(tokio::time::Instant::now() < deadline, "{what}: last seen {last:?}"),
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// A role in which everything is empty, laid over with `with`; its digests are made of its content.
-pub fn role(name: &str, with: &Value) -> Role {
-    let mut value = json!({
-        "name": name, "image_digest": "", "spec_digest": "",
-        "image": {
-            "title": null, "source": {"reference": name}, "source_digest": null, "base": {"reference": name},
-            "configurator": {"method": "none"}, "parameters": {}, "command": null, "entrypoint": null, "user": null,
-            "platform": "linux/amd64",
-        },
-        "process": {
-            "command": null, "environment": {}, "memory": null, "cpus": null, "shm_size": null, "stop_grace_period": "10s",
-        },
-        "provide": {}, "require": {}, "secrets": {}, "volumes": {},
-        "network": {"method": "bridge"}, "quiesce": null, "logs": [], "replicas": 1,
-        "placement": {"host": null, "spread": null}, "on_host_loss": "wait", "fence": "none", "restart": "always",
-    });
-    lay_over(&mut value, with);
-    let mut role: Role = serde_json::from_value(value).expect("a valid role");
-    role.image_digest = format!("image {}", serde_json::to_string(&role.image).expect("serialisable"));
-    role.spec_digest = format!("spec {}", serde_json::to_string(&role).expect("serialisable"));
-    role
-}
-
-fn lay_over(under: &mut Value, over: &Value) {
-    match (under, over) {
-        (Value::Object(under), Value::Object(over)) => {
-            for (key, value) in over {
-                lay_over(under.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (under, over) => *under = over.clone(),
-    }
-}
-
-pub fn live_update() -> Value {
-    json!({"action": {"command": ["/u"]}, "timeout": "30s", "debounce": "250ms", "on_failure": "retry", "on_empty": "hold"})
-}
-
-/// The blog: a database with a volume and a generated password, and a site that needs both.
-pub fn blog(environment: &str, parameter: u32) -> Deployment {
-    let secret = json!({"from": "db", "as": "file", "liveupdate": live_update()});
-    let mysql = json!({
-        "provide": {"mysql": {
-            "description": null, "port": 3306, "protocol": "tcp", "method": "disco",
-            "publish": {"port": null, "address": null}, "attributes": {}, "health": null}},
-        "secrets": {"ROOT_PASSWORD": secret},
-        "volumes": {"data": {"path": "/data", "access": "single", "owner": null, "mode": null, "method": "local"}},
-    });
-    let wordpress = json!({
-        "image": {"parameters": {"p": parameter}},
-        "provide": {"http": {
-            "description": null, "port": 80, "protocol": "tcp", "method": "disco",
-            "publish": {"port": 8080, "address": null}, "attributes": {}, "health": null}},
-        "require": {"mysql": {
-            "description": null,
-            "method": {"disco": {"environment": environment, "service": "blog", "role": "mysql", "endpoint": "mysql"}},
-            "min": 1, "wait": "1m", "liveupdate": live_update()}},
-        "secrets": {"DB_PASSWORD": secret},
-    });
-    let roles = [role("mysql", &mysql), role("wordpress", &wordpress)];
-    Deployment {
-        version: 1,
-        environment: environment.to_owned(),
-        service: "blog".to_owned(),
-        secrets: [("db".to_owned(), scs_manifest::compiled::SecretSource::Generate(32))].into_iter().collect(),
-        roles: roles.into_iter().map(|it| (it.name.clone(), it)).collect(),
-        layouts: indexmap::IndexMap::new(),
     }
 }
