@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How patient a registry is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Which start of which server this is; short, and never the same twice. Part of session ids.
     pub epoch: String,
@@ -35,6 +35,21 @@ pub struct Options {
     pub longest: Duration,
     /// `changed` messages that one session may have unanswered. Bounds what waits for a slow client.
     pub in_flight: usize,
+}
+
+/// Without the secret.
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("epoch", &self.epoch)
+            .field("heartbeat", &self.heartbeat)
+            .field("hold", &self.hold)
+            .field("failback", &self.failback)
+            .field("window", &self.window)
+            .field("longest", &self.longest)
+            .field("in_flight", &self.in_flight)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Options {

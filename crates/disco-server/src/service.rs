@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How the server listens and how patient it is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -29,6 +29,18 @@ pub struct Options {
     pub failback: Duration,
     /// Secret of the session tokens; `None` makes one up, so that sessions end with this process.
     pub secret: Option<[u8; 32]>,
+}
+
+/// Without the secret.
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("listen", &self.listen)
+            .field("heartbeat", &self.heartbeat)
+            .field("hold", &self.hold)
+            .field("failback", &self.failback)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Options {
@@ -148,4 +160,17 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_secret_is_in_nothing_that_is_printed() {
+        let options = Options { secret: Some([201; 32]), ..Options::new(SocketAddr::from(([127, 0, 0, 1], 0))) };
+        let core = disco_core::Options::new("epoch", [201; 32]);
+        let printed = format!("{core:?} {options:?} {:?}", Service::bind(options.clone()).await.unwrap());
+        assert!(printed.contains("heartbeat") && !printed.contains("201, 201"), "{printed}");
+    }
 }

@@ -50,9 +50,18 @@ pub enum Refused {
 #[derive(Debug)]
 pub(crate) struct Store {
     path: PathBuf,
-    key: [u8; 32],
+    key: Key,
     cluster: Option<String>,
     pub(crate) revision: u64,
+}
+
+/// What secrets are fingerprinted under, kept out of what is printed.
+struct Key([u8; 32]);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 impl Store {
@@ -128,9 +137,9 @@ impl Store {
 
     fn fingerprint(&self, value: &SecretValue) -> u64 {
         let mut hash = Sha256::new();
-        hash.update(self.key);
+        hash.update(self.key.0);
         hash.update(value.expose().as_bytes());
-        hash.update(self.key);
+        hash.update(self.key.0);
         let digest = hash.finalize();
         let mut first = [0; 8];
         first.copy_from_slice(&digest[..8]);
@@ -150,14 +159,14 @@ pub(crate) fn recover_secrets(assignment: &mut Assignment, files: &Files) {
     }
 }
 
-fn key(path: &Path) -> io::Result<[u8; 32]> {
+fn key(path: &Path) -> io::Result<Key> {
     if let Ok(key) = fs::read(path)
         && let Ok(key) = key.try_into()
     {
-        return Ok(key);
+        return Ok(Key(key));
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
     replace(path, &key, 0o600)?;
-    Ok(key)
+    Ok(Key(key))
 }
