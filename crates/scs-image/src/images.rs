@@ -82,13 +82,6 @@ impl Images {
         Images { engine, bundles, caches, state: state.into(), tools: Tools::here(), turns: Turns::default() }
     }
 
-    /// Makes base systems with these programs instead of those this process finds.
-    #[must_use]
-    pub fn with_tools(mut self, tools: Tools) -> Self {
-        self.tools = tools;
-        self
-    }
-
     /// The image of a digest, if this engine has it.
     pub async fn find(&self, digest: &str) -> Result<Option<engine::Image>, Error> {
         let failed = |error| Error::engine(format!("look for image {}", tag(digest)))(error);
