@@ -133,6 +133,7 @@ impl Service {
         }
         let mut inherited = std::pin::pin!(tokio::time::sleep(INHERITED));
         let mut inherited_done = false;
+        let mut asked = true;
         loop {
             self.publish();
             let deadline = self.next_deadline();
@@ -147,10 +148,14 @@ impl Service {
                         self.fact(fact);
                     }
                 }
-                order = self.orders.recv() => match order {
+                order = self.orders.recv(), if asked => match order {
                     Some(order) => self.order(order),
                     // Nobody is left who could ask for anything; the containers still are.
-                    None => std::future::pending().await,
+                    None => asked = false,
+                },
+                // Deaf or mute, an agent would look healthy: a part that panicked takes it down, and whoever runs it sees that.
+                Some(Err(ended)) = tasks.join_next() => if ended.is_panic() {
+                    std::panic::resume_unwind(ended.into_panic());
                 },
                 () = tokio::time::sleep_until(deadline) => self.tick(),
                 () = &mut inherited, if !inherited_done => {

@@ -162,7 +162,8 @@ async fn bind_registry(state: &Path) -> Result<disco_server::Service, Failure> {
     Ok(bound)
 }
 
-/// 32 bytes of their hexadecimal digits; a file that somebody wrote something else into gives other bytes, which is as good.
+/// 32 bytes of the hexadecimal digits that we wrote. A file of another content gives a worse secret, never a failed start; it lies in a
+/// directory that nobody else can write to.
 fn key(text: &str) -> [u8; 32] {
     let mut key = [0; 32];
     for (byte, pair) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
