@@ -484,11 +484,6 @@ impl Service {
         let now = Instant::now().into_std();
         let options = self.hands.options.clone();
         let report = report::host(&options, self.store.revision, &mut self.slots, problems, self.clock, now);
-        self.report.send_if_modified(|old| {
-            let changed = *old != report;
-            *old = report;
-            changed
-        });
         let sources = self.slots.iter().flat_map(|(slot, held)| {
             let mut known: Vec<_> = held.containers.iter().collect();
             known.sort_by_key(|(_, known)| known.started);
@@ -506,6 +501,12 @@ impl Service {
             if changed {
                 *old = Arc::new(sources);
             }
+            changed
+        });
+        // After the sources of lines: whoever hears that a container has ended reads what it wrote at once.
+        self.report.send_if_modified(|old| {
+            let changed = *old != report;
+            *old = report;
             changed
         });
     }

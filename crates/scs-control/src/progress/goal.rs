@@ -193,7 +193,11 @@ impl Running {
             Phase::Running if self.is_applied(report) => self.judge_updates(report, before),
             Phase::Ended if self.is_made_of(report) => match report.container.as_ref().and_then(|it| it.exit_code) {
                 Some(0) => Verdict::Reached,
-                Some(code) => fail(format!("ended with exit code {code}{}", because()), &report.details),
+                Some(code) => {
+                    // What the report says is how it ended, and names the code too.
+                    let how = report.message.as_deref().and_then(|it| it.strip_prefix("it "));
+                    fail(how.map_or_else(|| format!("ended with exit code {code}"), str::to_owned), &report.details)
+                }
                 None => fail(format!("ended{}", because()), &report.details),
             },
             Phase::Backoff if report.restarts >= before.map_or(0, |it| it.restarts) + RESTARTS => {
