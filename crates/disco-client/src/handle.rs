@@ -1,9 +1,10 @@
 //! How the rest of the process speaks to the service.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -55,6 +56,8 @@ pub struct Handle {
     pub(crate) connected: watch::Receiver<bool>,
     pub(crate) address: Arc<str>,
     pub(crate) cached: Arc<Contents>,
+    /// What was required since this process began: the file was true before that, and for nothing since.
+    pub(crate) begun: Arc<Mutex<BTreeSet<String>>>,
     pub(crate) generation: Arc<AtomicU64>,
 }
 
@@ -108,7 +111,13 @@ impl Handle {
     pub fn require(&self, id: impl Into<String>, query: Query, known: Vec<Endpoint>) -> Subscription {
         let id = id.into();
         let generation = self.generation.fetch_add(1, Ordering::Relaxed);
-        let (sets, receiver) = watch::channel(self.cached.first_set(&id, &query, known, SystemTime::now()));
+        let first = self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+        let now = SystemTime::now();
+        let (sets, receiver) = watch::channel(if first {
+            self.cached.first_set(&id, &query, known, now)
+        } else {
+            Contents::default().first_set(&id, &query, known, now)
+        });
         let _ = self.commands.send(Command::Require { id: id.clone(), generation, query, sets });
         Subscription { sets: receiver, id, generation, commands: self.commands.clone() }
     }

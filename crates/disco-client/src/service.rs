@@ -62,6 +62,7 @@ impl Service {
             connected: receiver,
             address: options.address.as_str().into(),
             cached: Arc::clone(&cache),
+            begun: Arc::default(),
             generation: Arc::new(AtomicU64::new(1)),
         };
         (Self { options, cache, commands, connected }, handle)

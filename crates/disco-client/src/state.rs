@@ -33,6 +33,8 @@ pub(crate) struct State {
     provisions: BTreeMap<Identity, Provided>,
     withdrawals: BTreeMap<Identity, Withdrawal>,
     requirements: BTreeMap<String, Requirement>,
+    /// Whether the process is about to end: what it lets go of then is still wanted by the one that comes after it.
+    parked: bool,
     /// Asked while there was no session, or not answered when it was lost.
     queue: Vec<Command>,
     inherited: BTreeSet<Identity>,
@@ -104,6 +106,7 @@ impl State {
             provisions: BTreeMap::new(),
             withdrawals: BTreeMap::new(),
             requirements: BTreeMap::new(),
+            parked: false,
             queue: Vec::new(),
             inherited: BTreeSet::new(),
             asked: HashMap::new(),
@@ -121,12 +124,16 @@ impl State {
             Command::Provide(provision, reply) => self.provide(provision, reply),
             Command::Withdraw(name, instance, how, reply) => self.withdraw(&Identity { name, instance }, how, reply),
             Command::Require { id, generation, query, sets } => {
+                self.parked = false;
                 self.requirements.insert(id.clone(), Requirement::new(generation, query, sets));
                 self.say_require(&id);
             }
+            Command::Unrequire { .. } if self.parked => {}
             Command::Unrequire { id, generation } => {
                 if self.requirements.get(&id).is_some_and(|requirement| requirement.generation == generation) {
                     self.requirements.remove(&id);
+                    // Nobody wants it any more: who asks again one day starts from what is true then.
+                    self.unsaved |= self.cache.requirements.remove(&id).is_some();
                     if self.phase == Phase::Open {
                         self.ask(Asked::Unrequire, Method::Unrequire(Unrequire { id }));
                     }
@@ -139,6 +146,10 @@ impl State {
                     requirement.applied(seq);
                     self.say_applied(&id);
                 }
+            }
+            Command::Park(pause, reply) if !self.parked => {
+                self.parked = true;
+                self.command(Command::Park(pause, reply));
             }
             Command::Close(reply) if self.session.is_none() && self.phase != Phase::Opening => {
                 self.forget_provisions();

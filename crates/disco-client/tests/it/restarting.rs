@@ -131,3 +131,35 @@ async fn a_closed_session_has_left_and_the_next_request_opens_another() {
     provider.handle.provide(mysql("b", 2)).await.unwrap();
     wait_set(&mut subscription, "found again", |set| !set.endpoints.is_empty()).await;
 }
+
+#[tokio::test]
+async fn what_was_let_go_of_starts_anew_and_what_a_parked_process_let_go_of_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("disco.json");
+    let server = Server::start().await;
+    let provider = Client::start(&server, "provider");
+    provider.handle.provide(mysql("a", 1)).await.unwrap();
+
+    // An agent is restarted: it parks, lets go of everything, and the next process knows what it knew.
+    let agent = Client::cached(server.address, "agent", cache.clone());
+    let mut subscription = agent.handle.require("db", mysql_query(), Vec::new());
+    wait_set(&mut subscription, "found", |set| set.complete && !set.endpoints.is_empty()).await;
+    agent.handle.park(Duration::from_secs(30)).await.unwrap();
+    drop(subscription);
+    agent.stop().await;
+    let agent = Client::cached(server.address, "agent", cache.clone());
+    let mut subscription = agent.handle.require("db", mysql_query(), Vec::new());
+    assert_eq!(addresses(&subscription.current()), ["192.0.2.11:1"]);
+    wait_set(&mut subscription, "confirmed", |set| set.complete && set.stale_since.is_none()).await;
+
+    // Its user is taken down, then the provider: who requires it again is told what is true, not what once was.
+    drop(subscription);
+    provider.handle.withdraw(&name("dev/blog/mysql/mysql"), "a", Withdraw::now(Reason::Left)).await.unwrap();
+    let mut subscription = agent.handle.require("db", mysql_query(), Vec::new());
+    assert_eq!(addresses(&subscription.current()), [""; 0]);
+    drop(subscription);
+    agent.stop().await;
+    let agent = Client::cached(server.address, "agent", cache);
+    let mut subscription = agent.handle.require("db", mysql_query(), Vec::new());
+    assert_eq!(addresses(&subscription.current()), [""; 0], "nor does the next process");
+}

@@ -33,7 +33,7 @@ pub fn deployment() -> Value {
             key(
                 "layouts",
                 map_of(&label(), map_of(&label(), refer("place"))),
-                "Named placements: layout → role → placement; `scs layout apply` picks one.",
+                "Named placements: layout → role → placement, for a service on several hosts; checked, and without effect on one machine.",
             ),
         ],
         &["version", "service", "containers"],

@@ -10,6 +10,7 @@ use crate::paths;
 use anstyle::AnsiColor;
 use futures_util::StreamExt as _;
 use hyper::Method;
+use scs_api::inspect::Instance;
 use scs_api::log::{LogLine, LogQuery};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -63,9 +64,33 @@ pub async fn run(context: &Context, args: Logs) -> Outcome {
         json: args.output.output == Format::Json,
     };
     let client = context.running_server().await?;
+    there_are(&client, &query, &roles).await?;
     tokio::select! {
         shown = show(context, &client, &query, view) => shown.map(|()| Exit::DONE),
         () = super::change::interrupt() => Err(Failure::Interrupted),
+    }
+}
+
+/// Whether there is anything whose lines could be shown: a name that is mistyped must not look like silence.
+async fn there_are(client: &Client, query: &LogQuery, roles: &[&str]) -> Result<(), Failure> {
+    let asked = [("environment", Some(query.environment.clone())), ("service", query.service.clone())];
+    let instances: Vec<Instance> = client.get(&paths::query("/v1/instances", &asked)).await?;
+    let mut known: Vec<&str> = instances.iter().map(|it| it.report.slot.role.as_str()).collect();
+    known.dedup();
+    let environment = &query.environment;
+    if known.is_empty() {
+        let whose = query.service.as_ref().map(|service| format!("/{service}")).unwrap_or_default();
+        let message = format!("{environment}{whose} is not up, so there are no logs of it");
+        return Err(
+            Failure::failed(message).hint("`scs ps --all` lists all that is; `--env` chooses another environment")
+        );
+    }
+    match roles.iter().find(|role| !known.contains(role)) {
+        Some(role) => {
+            let message = format!("there is no role {role} in {environment}; it has {}", known.join(", "));
+            Err(Failure::failed(message).hint("`scs ps` lists them"))
+        }
+        None => Ok(()),
     }
 }
 

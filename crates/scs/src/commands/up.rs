@@ -9,7 +9,10 @@ use crate::output::{plan, say};
 use crate::paths;
 use scs_api::deploy::UpRequest;
 use scs_api::log::LogQuery;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long an `up` that was interrupted may go on holding its service: until the step it is at says something.
+const LETTING_GO: Duration = Duration::from_secs(60);
 
 /// Runs it.
 pub async fn run(context: &Context, args: &Up) -> Outcome {
@@ -87,8 +90,21 @@ async fn end(context: &Context, client: &Client, loaded: &Loaded) -> Outcome {
     let (environment, service) = (&loaded.deployment.environment, &loaded.deployment.service);
     say(&format!("\ntaking {} down (Ctrl-C again leaves at once)", loaded.name()));
     let taken = tokio::select! {
-        taken = down::take(context, client, environment, service) => taken,
+        taken = take(context, client, environment, service) => taken,
         () = change::interrupt() => return Err(Failure::Interrupted),
     };
     taken.and(Err(Failure::Interrupted))
+}
+
+/// Takes the service down; the `up` that was just interrupted may hold it for a moment longer.
+async fn take(context: &Context, client: &Client, environment: &str, service: &str) -> Result<(), Failure> {
+    let deadline = Instant::now() + LETTING_GO;
+    loop {
+        match down::take(context, client, environment, service).await {
+            Err(failure) if failure.exit() == Exit::LOCKED && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            taken => return taken,
+        }
+    }
 }
