@@ -43,9 +43,9 @@ pub fn measure() -> Vec<Row> {
         let _ = docker(&["rm", "--force", "--volumes", "bench-mysql-master", "bench-mysql-backup", "bench-wordpress"]);
     }
     let up = Row::compared(
-        "`scs up` of the blog, images cached, until WordPress answers",
+        "`scs up -d` of the blog, images cached, until it returned (backup seeded too) and WordPress answers",
         median(ours),
-        "a shell script of `docker run`",
+        "a shell script of `docker run`, until WordPress answers",
         median(bare),
         1.2,
     );
