@@ -9,6 +9,7 @@ use disco_proto::{Answer, Code, Failure, Id, Message, Method, message::Drain};
 
 use crate::{
     drain::Drains,
+    grants::Grants,
     input::{Conn, Effect, Input, Time},
     registry::Registry,
     require::{Requirement, RequirementId},
@@ -113,7 +114,7 @@ impl Core {
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
         self.advance(now, out);
         match input {
-            Input::Connected(conn) => self.connected(conn),
+            Input::Connected(conn, grants) => self.connected(conn, grants),
             Input::Disconnected(conn) => self.disconnected(conn),
             Input::Received(conn, message) => self.received(conn, *message, out),
             Input::Tick => {}
@@ -183,7 +184,13 @@ impl Core {
                 let pong = disco_proto::message::Pong { heartbeat: millis(self.options.heartbeat) };
                 self.answer(conn, id, Ok(Answer::Pong(pong)), out);
             }
-            (Message::Call { id, method }, Some(session)) => self.call(conn, session, id, method, out),
+            (Message::Call { id, method }, Some(session)) => {
+                if let Err(failure) = permitted(&connection.grants, &method) {
+                    self.answer(conn, id, Err(failure), out);
+                    return;
+                }
+                self.call(conn, session, id, method, out);
+            }
             (Message::Call { id, method }, None) => {
                 let words = format!("`{}` before `session.open`", method.name());
                 self.answer(conn, id, Err(Failure::new(Code::Session, words)), out);
@@ -219,7 +226,7 @@ impl Core {
             Method::Applied(applied) => self.applied(session, &applied, out),
             Method::Unrequire(unrequire) => self.unrequire(session, &unrequire.id, out),
             Method::Resolve(query) => Ok(Answer::Resolved(self.resolve(session, &query))),
-            Method::List(list) => Ok(Answer::Listing(Box::new(self.list(&list)))),
+            Method::List(list) => Ok(Answer::Listing(Box::new(self.list(&list, &self.conns[&conn].grants)))),
             Method::Park(park) => self.park(session, park),
             Method::Close => {
                 self.end(session, disco_proto::Reason::Left, out);
@@ -241,6 +248,18 @@ impl Core {
         if id.is_some() {
             out.push(Effect::Send(conn, Box::new(Message::Answer { id, result })));
         }
+    }
+}
+
+/// Whether a peer may ask for this at all.
+fn permitted(grants: &Grants, method: &Method) -> Result<(), Failure> {
+    match method {
+        Method::Provide(provision) => grants.may_provide(provision),
+        Method::Withdraw(withdraw) => grants.may_provide_name(&withdraw.name),
+        Method::Require(require) => grants.may_require(&require.query),
+        Method::Resolve(query) => grants.may_require(query),
+        // What one may not see is left out of lists; the rest is about the peer itself.
+        _ => Ok(()),
     }
 }
 

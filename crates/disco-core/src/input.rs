@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use disco_proto::Message;
 
+use crate::{grants::Grants, observe::Observed};
+
 /// A point in time: how long after an origin that the shell chose once. It must not go backwards.
 pub type Time = Duration;
 
@@ -14,8 +16,8 @@ pub struct Conn(pub u64);
 /// What happened.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// A client connected.
-    Connected(Conn),
+    /// A client connected that may do this much.
+    Connected(Conn, Grants),
     /// It sent a message.
     Received(Conn, Box<Message>),
     /// Its connection ended, whoever ended it.
@@ -36,4 +38,6 @@ pub enum Effect {
     Send(Conn, Box<Message>),
     /// Close this connection once everything sent to it before has gone out. [`Input::Disconnected`] may or may not follow.
     Close(Conn),
+    /// Tell whoever watches the registry that it changed.
+    Changed(Observed),
 }

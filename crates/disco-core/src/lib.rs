@@ -10,8 +10,10 @@
 mod core;
 mod deliver;
 mod drain;
+mod grants;
 mod input;
 mod matching;
+mod observe;
 mod provide;
 mod registry;
 mod require;
@@ -22,7 +24,9 @@ mod view;
 
 pub use crate::{
     core::{Core, Options},
+    grants::{Grants, NotAScope, Permit, Scope},
     input::{Conn, Effect, Input, Time},
     matching::{Attributes, Verdict},
+    observe::{Filter, Observed, What},
     view::{ProvisionView, RegistryView, RequirementView, SessionView},
 };

@@ -10,6 +10,7 @@ use disco_proto::{
 use crate::{
     core::Core,
     input::{Conn, Effect},
+    observe::Observed,
     registry::{Change, Record, TopicId},
     session::SessionId,
     timers::Timer,
@@ -62,7 +63,7 @@ impl Core {
         }
         let session = self.sessions.get_mut(&id).expect("the caller's session exists");
         session.provisions.insert((topic, Arc::clone(&key)));
-        self.registry.apply(topic, Change::Put(Arc::clone(&key), record));
+        self.commit(topic, Change::Put(Arc::clone(&key), record), out);
         let rev = self.registry.rev;
         self.abandon_drains(topic, &key, out);
         self.touch(topic, &key, None, out);
@@ -146,7 +147,7 @@ impl Core {
         if self.registry.record(topic, key).is_none() {
             return;
         }
-        self.registry.apply(topic, Change::Leave(Arc::clone(key), reason, until));
+        self.commit(topic, Change::Leave(Arc::clone(key), reason, until), out);
         self.timers.at(until, Timer::Leaving(topic, Arc::clone(key)));
         self.touch(topic, key, None, out);
     }
@@ -174,6 +175,12 @@ impl Core {
         }
     }
 
+    /// Commits a change, and says so to whoever watches.
+    pub(crate) fn commit(&mut self, topic: TopicId, change: Change, out: &mut Vec<Effect>) {
+        let rev = self.registry.rev + 1;
+        out.extend(Observed::of(rev, self.registry.apply(topic, change)).map(Effect::Changed));
+    }
+
     fn disown(&mut self, topic: TopicId, key: &Arc<str>) {
         let session = self.registry.record(topic, key).map(|record| record.session);
         if let Some(session) = session.and_then(|session| self.sessions.get_mut(&session)) {
@@ -184,7 +191,7 @@ impl Core {
     /// Removes a provision, if it is there; its session has been told to forget it.
     pub(crate) fn remove(&mut self, topic: TopicId, key: &Arc<str>, reason: Reason, out: &mut Vec<Effect>) {
         if self.registry.record(topic, key).is_some() {
-            self.registry.apply(topic, Change::Remove(Arc::clone(key)));
+            self.commit(topic, Change::Remove(Arc::clone(key), reason), out);
         }
         // Even if it was not there: a subscriber may have brought it along from before this server's start.
         self.touch(topic, key, Some(reason), out);

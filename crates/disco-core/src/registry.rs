@@ -2,7 +2,7 @@
 //! commits them: this process for itself, or a store that several servers share.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     ops::Bound,
     sync::Arc,
 };
@@ -54,7 +54,25 @@ pub(crate) enum Change {
     /// It is going, but still usable.
     Leave(Arc<str>, Reason, Time),
     /// It is gone.
-    Remove(Arc<str>),
+    Remove(Arc<str>, Reason),
+}
+
+/// What a committed change did.
+#[derive(Debug)]
+pub(crate) enum Applied<'a> {
+    /// It is there now.
+    Put {
+        /// What was there before.
+        before: Option<Record>,
+        /// What is there now.
+        now: &'a Record,
+    },
+    /// It is going.
+    Leaving(&'a Record),
+    /// It was there.
+    Removed(Record, Reason),
+    /// It had gone already.
+    Nothing,
 }
 
 #[derive(Debug, Default)]
@@ -138,19 +156,28 @@ impl Registry {
         }
     }
 
-    /// Applies one committed change; returns what was there before.
-    pub(crate) fn apply(&mut self, id: TopicId, change: Change) -> Option<Record> {
+    /// Applies one committed change.
+    pub(crate) fn apply(&mut self, id: TopicId, change: Change) -> Applied<'_> {
         self.rev += 1;
         let records = &mut self.topics[id.0].records;
         match change {
-            Change::Put(key, record) => records.insert(key, record),
-            Change::Leave(key, reason, until) => {
-                let record = records.get_mut(&key)?;
-                let before = record.clone();
-                record.leaving = Some((reason, until));
-                Some(before)
+            Change::Put(key, record) => match records.entry(key) {
+                Entry::Vacant(entry) => Applied::Put { before: None, now: entry.insert(record) },
+                Entry::Occupied(mut entry) => {
+                    let before = Some(entry.insert(record));
+                    Applied::Put { before, now: entry.into_mut() }
+                }
+            },
+            Change::Leave(key, reason, until) => match records.get_mut(&key) {
+                Some(record) => {
+                    record.leaving = Some((reason, until));
+                    Applied::Leaving(record)
+                }
+                None => Applied::Nothing,
+            },
+            Change::Remove(key, reason) => {
+                records.remove(&key).map_or(Applied::Nothing, |record| Applied::Removed(record, reason))
             }
-            Change::Remove(key) => records.remove(&key),
         }
     }
 }

@@ -13,6 +13,7 @@ use disco_proto::{
 
 use crate::{
     core::{Core, millis},
+    grants::Grants,
     input::{Conn, Effect, Time},
     registry::TopicId,
     require::RequirementId,
@@ -31,6 +32,7 @@ pub(crate) struct SessionId(pub(crate) u64);
 pub(crate) struct Connection {
     pub(crate) session: Option<SessionId>,
     pub(crate) heard: Time,
+    pub(crate) grants: Grants,
 }
 
 #[derive(Debug)]
@@ -64,8 +66,8 @@ impl Session {
 }
 
 impl Core {
-    pub(crate) fn connected(&mut self, conn: Conn) {
-        self.conns.insert(conn, Connection { session: None, heard: self.now });
+    pub(crate) fn connected(&mut self, conn: Conn, grants: Grants) {
+        self.conns.insert(conn, Connection { session: None, heard: self.now, grants });
         self.timers.at(self.now + self.options.heartbeat * MISSED, Timer::Conn(conn));
     }
 
@@ -106,7 +108,7 @@ impl Core {
         }
     }
 
-    pub(crate) fn open(&mut self, conn: Conn, id: Option<Id>, open: Open, out: &mut Vec<Effect>) {
+    pub(crate) fn open(&mut self, conn: Conn, id: Option<Id>, mut open: Open, out: &mut Vec<Effect>) {
         if open.protocol != PROTOCOL {
             let words = format!("this server speaks {PROTOCOL}, not {}", open.protocol);
             self.answer(conn, id, Err(Failure::new(Code::Protocol, words)), out);
@@ -114,10 +116,18 @@ impl Core {
             out.push(Effect::Close(conn));
             return;
         }
+        let grants = self.conns[&conn].grants.clone();
+        if let Err(failure) = grants.introduce(&mut open) {
+            self.answer(conn, id, Err(failure), out);
+            return;
+        }
         let resumed = open.resume.as_ref().and_then(|resume| {
             let verified = token::verifies(&self.options.secret, &resume.session, &resume.token);
             self.names.get(resume.session.as_str()).copied().filter(|_| verified)
         });
+        // A session belongs to its host, whoever has its token.
+        let resumed =
+            resumed.filter(|session| grants == Grants::Everything || self.sessions[session].owner == owner(&open));
         let session = match resumed {
             Some(session) => {
                 self.resume(session, conn, open, out);
@@ -125,7 +135,12 @@ impl Core {
             }
             None => self.begin(conn, open),
         };
-        self.conns.insert(conn, Connection { session: Some(session), heard: self.now });
+        let connection = self.conns.get_mut(&conn).expect("it speaks");
+        connection.session = Some(session);
+        connection.heard = self.now;
+        if resumed.is_some() {
+            self.revoke(session, &grants, out);
+        }
         self.arm(session, self.now + self.options.heartbeat * MISSED);
         let opened = self.opened(session, resumed.is_some());
         self.answer(conn, id, Ok(Answer::Opened(opened)), out);
@@ -172,6 +187,24 @@ impl Core {
         session.parked = None;
         session.conn = Ok(conn);
         session.claim = Some(claim);
+    }
+
+    /// What a session provides and its peer may no longer provide goes.
+    fn revoke(&mut self, id: SessionId, grants: &Grants, out: &mut Vec<Effect>) {
+        if *grants == Grants::Everything {
+            return;
+        }
+        let session = self.sessions.get_mut(&id).expect("just resumed");
+        let registry = &self.registry;
+        let granted = |(topic, key): &(TopicId, Arc<str>)| {
+            let record = registry.record(*topic, key);
+            record.is_none_or(|record| grants.may_provide_name(&record.endpoint.name).is_ok())
+        };
+        let (kept, revoked) = std::mem::take(&mut session.provisions).into_iter().partition(granted);
+        session.provisions = kept;
+        for (topic, key) in BTreeSet::into_iter(revoked) {
+            self.remove(topic, &key, Reason::Left, out);
+        }
     }
 
     fn window(&self, asked: Option<u64>) -> Duration {

@@ -10,7 +10,9 @@ use disco_proto::{
 use crate::{
     core::Core,
     deliver::{BUDGET, size},
+    grants::Grants,
     matching::{self, Attributes, Verdict},
+    observe::Filter,
     registry::Record,
     require::Requirement,
 };
@@ -120,6 +122,22 @@ impl Core {
         self.records().map(|record| self.provision_view(record)).collect()
     }
 
+    /// What is provided in a part of the registry, in no particular order.
+    pub fn endpoints<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Arc<Endpoint>> {
+        let records = self.registry.topics().flat_map(|topic| topic.records.values());
+        records.map(|record| &record.endpoint).filter(|endpoint| filter.admits(&endpoint.name))
+    }
+
+    /// Whether it has heard of everyone since its start.
+    pub fn complete(&self) -> bool {
+        !self.holding
+    }
+
+    /// The registry's revision.
+    pub fn rev(&self) -> u64 {
+        self.registry.rev
+    }
+
     /// Says of every provider of a name, in whatever role, whether a subscriber with these attributes would get it, and why not.
     pub fn explain(&self, query: &Query, attributes: &Attributes) -> Vec<(Arc<Endpoint>, Verdict)> {
         let Some(topic) = self.registry.find(&query.environment, &query.service, &query.endpoint) else {
@@ -175,13 +193,14 @@ impl Core {
     }
 
     /// The same for clients, as much as fits into a line.
-    pub(crate) fn list(&self, filter: &List) -> Listing {
+    pub(crate) fn list(&self, filter: &List, grants: &Grants) -> Listing {
         let passes = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted == is);
         let mut listing = Listing { rev: self.registry.rev, complete: !self.holding, ..Listing::default() };
         let mut budget = BUDGET;
         for record in self.records() {
             let name = &record.endpoint.name;
-            if !passes(&filter.environment, &name.environment)
+            if !grants.sees(&name.environment, &name.service)
+                || !passes(&filter.environment, &name.environment)
                 || !passes(&filter.service, &name.service)
                 || !passes(&filter.role, &name.role)
             {
@@ -199,7 +218,8 @@ impl Core {
         for session in self.sessions.values() {
             for requirement in session.requirements.values().map(|id| &self.requirements[id]) {
                 let query = &requirement.query;
-                if !passes(&filter.environment, &query.environment)
+                if !grants.sees(&query.environment, &query.service)
+                    || !passes(&filter.environment, &query.environment)
                     || !passes(&filter.service, &query.service)
                     || !(query.role == "*" || passes(&filter.role, &query.role))
                 {

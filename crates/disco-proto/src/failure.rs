@@ -34,9 +34,11 @@ pub enum Code {
     Limit,
     /// The server cannot take writes now; try again.
     Unavailable,
+    /// The peer may not do this; whoever issued its certificate decides that.
+    Forbidden,
 }
 
-const CODES: [(Code, i64, &str); 13] = [
+const CODES: [(Code, i64, &str); 14] = [
     (Code::Parse, -32700, "parse"),
     (Code::Invalid, -32600, "invalid_request"),
     (Code::Method, -32601, "method_not_found"),
@@ -50,6 +52,7 @@ const CODES: [(Code, i64, &str); 13] = [
     (Code::Gap, -32006, "gap"),
     (Code::Limit, -32007, "limit"),
     (Code::Unavailable, -32008, "unavailable"),
+    (Code::Forbidden, -32009, "forbidden"),
 ];
 
 impl Code {

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, time::Duration};
 
-use disco_core::Conn;
+use disco_core::{Conn, Grants};
 use disco_proto::{Code, Failure, Frames, Message, decode, encode};
 use tokio::{
     io::{self, AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
@@ -39,7 +39,7 @@ const AHEAD: usize = 64 * 1024;
 /// How long the last words to a client may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-pub(crate) async fn run<R, W>(conn: Conn, mut reader: R, mut writer: W, events: mpsc::Sender<Event>)
+pub(crate) async fn run<R, W>(conn: Conn, grants: Grants, mut reader: R, mut writer: W, events: mpsc::Sender<Event>)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -49,7 +49,7 @@ where
     let refusals = messages.downgrade();
     let closed = CancellationToken::new();
     let outbox = Outbox { messages, _open: closed.clone().drop_guard() };
-    if events.send(Event::Connected(conn, outbox)).await.is_err() {
+    if events.send(Event::Connected(conn, grants, outbox)).await.is_err() {
         return;
     }
     let mut frames = Frames::new();

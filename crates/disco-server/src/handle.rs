@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use disco_core::{Attributes, RegistryView, Verdict};
+use disco_core::{Attributes, Filter, RegistryView, Verdict};
 use disco_proto::{Endpoint, Query};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::registry::Event;
+use crate::{
+    registry::Event,
+    watch::{Changes, Present},
+};
 
 /// A cheap, cloneable way to look into the registry.
 #[derive(Debug, Clone)]
@@ -32,6 +35,12 @@ impl Handle {
     /// Says of every provider of a name, in whatever role, whether a subscriber with these attributes would get it, and why not.
     pub async fn explain(&self, query: Query, attributes: Attributes) -> Result<Vec<(Arc<Endpoint>, Verdict)>, Ended> {
         self.ask(|reply| Event::Explain(Box::new(query), attributes, reply)).await
+    }
+
+    /// Part of the registry, and every change of it from there on, in order and without a gap.
+    pub async fn watch(&self, filter: Filter) -> Result<(Present, Changes), Ended> {
+        let (present, changes) = self.ask(|reply| Event::Watch(filter.clone(), reply)).await?;
+        Ok((present, Changes::new(filter, changes)))
     }
 
     async fn ask<T>(&self, event: impl FnOnce(oneshot::Sender<T>) -> Event) -> Result<T, Ended> {

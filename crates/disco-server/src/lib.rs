@@ -7,7 +7,9 @@ mod connection;
 mod handle;
 mod registry;
 mod service;
+mod watch;
 
-pub use disco_core::{ProvisionView, RegistryView, RequirementView, SessionView, Verdict};
+pub use disco_core::{Filter, Observed, ProvisionView, RegistryView, RequirementView, SessionView, Verdict, What};
 pub use handle::{Ended, Handle};
 pub use service::{Error, Options, Service};
+pub use watch::{Changes, Missed, Present};

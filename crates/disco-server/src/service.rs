@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use disco_core::{Conn, Core};
+use disco_core::{Conn, Core, Grants};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::mpsc,
@@ -134,7 +134,7 @@ impl Service {
                     // Lines are small and each is waited for: without this, an answer may wait for a full segment.
                     let _ = stream.set_nodelay(true);
                     let (reader, writer) = stream.into_split();
-                    tasks.spawn(connection::run(conn, reader, writer, events.clone()));
+                    tasks.spawn(connection::run(conn, Grants::Everything, reader, writer, events.clone()));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: accepting at once again would only burn the processor.

@@ -114,7 +114,8 @@ pub struct EndpointChange {
     pub change: String,
     /// The endpoint, as it is or was.
     pub endpoint: EndpointInfo,
-    /// Why it was dropped: `left`, `died`, `lost`, `expired`, `draining`.
+    /// Why it was dropped, or is going and was `updated` for that: `left`, `died`, `lost`, `expired`, `draining`. Not there if the watcher
+    /// had fallen behind and the change was found by comparing.
     #[serde(default)]
     pub reason: Option<String>,
     /// When, by the server's clock.

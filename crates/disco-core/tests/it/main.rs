@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod delivering;
+mod granting;
 mod hold;
+mod observing;
 mod ownership;
 mod preferring;
 mod script;

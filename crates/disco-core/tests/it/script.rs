@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use disco_core::{Conn, Core, Effect, Input, Options, Time};
+use disco_core::{Conn, Core, Effect, Grants, Input, Observed, Options, Time};
 use disco_proto::{
     Answer, Code, Failure, Id, Message, Method, Name, PROTOCOL, Provision, Query, Reason, Version,
     message::{Applied, Change, Changed, Open, Opened, Require, Resume, Unrequire, Withdraw, Withdrawn},
@@ -20,6 +20,8 @@ pub struct Script {
     /// What each connection was sent and nobody has looked at.
     sent: BTreeMap<Conn, VecDeque<Message>>,
     pub closed: Vec<Conn>,
+    /// What a watcher of the registry saw.
+    pub observed: Vec<Observed>,
 }
 
 impl Script {
@@ -32,8 +34,14 @@ impl Script {
         let mut options = Options::new("epoch", [7; 32]);
         set(&mut options);
         let now = 100 * SECOND;
-        let mut script =
-            Self { core: Core::new(options, now), now, numbers: 1000, sent: BTreeMap::new(), closed: Vec::new() };
+        let mut script = Self {
+            core: Core::new(options, now),
+            now,
+            numbers: 1000,
+            sent: BTreeMap::new(),
+            closed: Vec::new(),
+            observed: Vec::new(),
+        };
         script.input(Input::Tick);
         script
     }
@@ -45,6 +53,7 @@ impl Script {
             match effect {
                 Effect::Send(conn, message) => self.sent.entry(conn).or_default().push_back(*message),
                 Effect::Close(conn) => self.closed.push(conn),
+                Effect::Changed(observed) => self.observed.push(observed),
             }
         }
     }
@@ -72,9 +81,13 @@ impl Script {
     }
 
     pub fn connect(&mut self) -> Conn {
+        self.connect_as(Grants::Everything)
+    }
+
+    pub fn connect_as(&mut self, grants: Grants) -> Conn {
         self.numbers += 1;
         let conn = Conn(self.numbers);
-        self.input(Input::Connected(conn));
+        self.input(Input::Connected(conn, grants));
         conn
     }
 

@@ -11,8 +11,8 @@ async fn a_client_that_sends_nonsense_and_reads_nothing_is_not_read_from_any_mor
     let (ours, mut theirs) = io::duplex(4096);
     let (reader, writer) = io::split(ours);
     let (events, mut received) = mpsc::channel(16);
-    let connection = tokio::spawn(run(Conn(1), reader, writer, events));
-    let Some(Event::Connected(_, outbox)) = received.recv().await else { panic!("it says that it is there") };
+    let connection = tokio::spawn(run(Conn(1), Grants::Everything, reader, writer, events));
+    let Some(Event::Connected(_, _, outbox)) = received.recv().await else { panic!("it says that it is there") };
 
     let flood = async {
         for _ in 0..MUCH / 4096 {
@@ -36,8 +36,8 @@ async fn a_line_without_an_end_is_refused_and_the_connection_closed() {
     let (ours, mut theirs) = io::duplex(4096);
     let (reader, writer) = io::split(ours);
     let (events, mut received) = mpsc::channel(16);
-    let connection = tokio::spawn(run(Conn(1), reader, writer, events));
-    let Some(Event::Connected(_, _outbox)) = received.recv().await else { panic!("it says that it is there") };
+    let connection = tokio::spawn(run(Conn(1), Grants::Everything, reader, writer, events));
+    let Some(Event::Connected(_, _, _outbox)) = received.recv().await else { panic!("it says that it is there") };
 
     theirs.write_all(&vec![b'x'; disco_proto::limits::LINE]).await.unwrap();
     let mut answers = String::new();

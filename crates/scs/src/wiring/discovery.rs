@@ -1,8 +1,8 @@
 //! The control plane's look into the disco server beside it.
 
 use async_trait::async_trait;
-use disco_proto::{Endpoint, Protocol};
-use disco_server::{Ended, Handle, ProvisionView, RequirementView, Verdict};
+use disco_proto::{Endpoint, Protocol, Reason};
+use disco_server::{Changes, Ended, Filter, Handle, Missed, Observed, RequirementView, Verdict, What};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use scs_api::error::{Code, Problem};
@@ -13,10 +13,7 @@ use scs_plan::slot::Slot;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-/// How often a watcher looks: fast for the eye of a person, and nothing for the registry of one machine.
-const LOOK: Duration = Duration::from_millis(100);
+use std::time::SystemTime;
 
 /// The registry of this process.
 #[derive(Debug, Clone)]
@@ -49,19 +46,13 @@ impl Discovery for Registry {
     }
 
     async fn watch(&self, query: EndpointQuery) -> Result<BoxStream<'static, EndpointChange>, Problem> {
-        let first = self.matching(&query).await?;
+        let watcher = Watcher::begin(self.handle.clone(), filter(&query)).await.map_err(ended)?;
         let now = SystemTime::now();
-        let present: Vec<EndpointChange> = first.values().map(|endpoint| change("present", endpoint, now)).collect();
-        let state = (self.clone(), query, first);
-        let later = stream::unfold(state, |(registry, query, known)| async move {
-            loop {
-                tokio::time::sleep(LOOK).await;
-                let now = registry.matching(&query).await.ok()?;
-                let changes = differences(&known, &now, SystemTime::now());
-                if !changes.is_empty() {
-                    return Some((stream::iter(changes), (registry, query, now)));
-                }
-            }
+        let present: Vec<EndpointChange> =
+            watcher.known.values().map(|endpoint| change("present", endpoint, None, now)).collect();
+        let later = stream::unfold(watcher, |mut watcher| async move {
+            let changes = watcher.next().await.ok()?;
+            Some((stream::iter(changes), watcher))
         });
         Ok(stream::iter(present).chain(later.flatten()).boxed())
     }
@@ -79,22 +70,75 @@ impl Discovery for Registry {
 }
 
 impl Registry {
-    async fn matching(&self, query: &EndpointQuery) -> Result<BTreeMap<String, EndpointInfo>, Problem> {
-        let view = self.handle.snapshot().await.map_err(ended)?;
-        let part =
-            |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is || wanted == "*");
-        let fits = |provision: &&ProvisionView| {
-            let name = &provision.endpoint.name;
-            part(&query.environment, &name.environment)
-                && part(&query.service, &name.service)
-                && part(&query.role, &name.role)
-                && part(&query.endpoint, &name.endpoint)
+    async fn matching(&self, query: &EndpointQuery) -> Result<BTreeMap<Key, EndpointInfo>, Problem> {
+        let (present, _) = self.handle.watch(filter(query)).await.map_err(ended)?;
+        Ok(known(&present.endpoints))
+    }
+}
+
+/// Environment, service, role, endpoint, instance: the order of lists, and what names an endpoint.
+type Key = (disco_proto::Name, String);
+
+/// Follows a part of the registry. It remembers what is there, so that it can say what changed even after it fell behind.
+struct Watcher {
+    handle: Handle,
+    filter: Filter,
+    known: BTreeMap<Key, EndpointInfo>,
+    changes: Changes,
+}
+
+impl Watcher {
+    async fn begin(handle: Handle, filter: Filter) -> Result<Self, Ended> {
+        let (present, changes) = handle.watch(filter.clone()).await?;
+        Ok(Self { handle, filter, known: known(&present.endpoints), changes })
+    }
+
+    /// What changed next, at least one thing unless the watcher had fallen behind.
+    async fn next(&mut self) -> Result<Vec<EndpointChange>, Ended> {
+        match self.changes.next().await {
+            Ok(observed) => Ok(vec![self.note(&observed)]),
+            Err(Missed::Ended) => Err(Ended),
+            Err(Missed::Behind) => {
+                let now = Self::begin(self.handle.clone(), self.filter.clone()).await?;
+                let changes = differences(&self.known, &now.known, SystemTime::now());
+                *self = now;
+                Ok(changes)
+            }
+        }
+    }
+
+    fn note(&mut self, observed: &Observed) -> EndpointChange {
+        let (key, endpoint, now) = (key(&observed.endpoint), info(&observed.endpoint), SystemTime::now());
+        let (what, reason) = match observed.what {
+            What::Added => ("added", None),
+            What::Updated => ("updated", None),
+            What::Leaving(reason) => ("updated", Some(reason)),
+            What::Dropped(reason) => {
+                self.known.remove(&key);
+                return change("dropped", &endpoint, Some(reason), now);
+            }
         };
-        let found = view.provisions.iter().filter(fits).map(|provision| {
-            let endpoint = info(&provision.endpoint);
-            (format!("{} {}", endpoint.name, endpoint.instance), endpoint)
-        });
-        Ok(found.collect())
+        self.known.insert(key, endpoint.clone());
+        change(what, &endpoint, reason, now)
+    }
+}
+
+fn key(endpoint: &Endpoint) -> Key {
+    (endpoint.name.clone(), endpoint.instance.clone())
+}
+
+fn known(endpoints: &[Arc<Endpoint>]) -> BTreeMap<Key, EndpointInfo> {
+    endpoints.iter().map(|endpoint| (key(endpoint), info(endpoint))).collect()
+}
+
+/// The part of the registry that is asked for; `*` is anything.
+fn filter(query: &EndpointQuery) -> Filter {
+    let part = |part: &Option<String>| part.clone().filter(|part| part != "*");
+    Filter {
+        environment: part(&query.environment),
+        service: part(&query.service),
+        role: part(&query.role),
+        endpoint: part(&query.endpoint),
     }
 }
 
@@ -122,22 +166,29 @@ fn candidate((endpoint, verdict): &(Arc<Endpoint>, Verdict)) -> Candidate {
 }
 
 fn differences(
-    known: &BTreeMap<String, EndpointInfo>,
-    now: &BTreeMap<String, EndpointInfo>,
+    known: &BTreeMap<Key, EndpointInfo>,
+    now: &BTreeMap<Key, EndpointInfo>,
     at: SystemTime,
 ) -> Vec<EndpointChange> {
-    let gone =
-        known.iter().filter(|(key, _)| !now.contains_key(*key)).map(|(_, endpoint)| change("dropped", endpoint, at));
+    let gone = known
+        .iter()
+        .filter(|(key, _)| !now.contains_key(*key))
+        .map(|(_, endpoint)| change("dropped", endpoint, None, at));
     let come = now.iter().filter_map(|(key, endpoint)| match known.get(key) {
-        None => Some(change("added", endpoint, at)),
-        Some(before) if before != endpoint => Some(change("updated", endpoint, at)),
+        None => Some(change("added", endpoint, None, at)),
+        Some(before) if before != endpoint => Some(change("updated", endpoint, None, at)),
         Some(_) => None,
     });
     gone.chain(come).collect()
 }
 
-fn change(what: &str, endpoint: &EndpointInfo, at: SystemTime) -> EndpointChange {
-    EndpointChange { change: what.to_owned(), endpoint: endpoint.clone(), reason: None, at }
+fn change(what: &str, endpoint: &EndpointInfo, reason: Option<Reason>, at: SystemTime) -> EndpointChange {
+    EndpointChange {
+        change: what.to_owned(),
+        endpoint: endpoint.clone(),
+        reason: reason.map(|reason| reason.to_string()),
+        at,
+    }
 }
 
 fn info(endpoint: &Endpoint) -> EndpointInfo {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use disco_core::{Conn, Core, Effect, Input, Options, Time};
+use disco_core::{Conn, Core, Effect, Grants, Input, Options, Time};
 use disco_proto::{
     Answer, Condition, Health, Id, Message, Method, Name, Provision, Query, Reason,
     message::{Identity, Withdraw},
@@ -212,7 +212,7 @@ impl World {
         self.clients[who].pinged = self.now;
         self.clients[who].troubled = self.now;
         self.wires.insert(conn, (who, Wire::default()));
-        self.input(Input::Connected(conn));
+        self.input(Input::Connected(conn, Grants::Everything));
         self.say(who, Some(open));
     }
 
@@ -397,6 +397,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Send(conn, message) => self.sent(conn, *message),
+                Effect::Changed(_) => {}
                 Effect::Close(conn) => {
                     self.note(|| format!("the server closes {conn:?}"));
                     self.under_way.remove(&conn);
