@@ -12,7 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("adapter", &["scs-engine-docker", "scs-image", "scs-provision", "scs-helper"]),
     ("shell", &["disco-server", "disco-client", "scs-agent", "scs-control"]),
     ("binary", &["scs"]),
-    ("development", &["scs-testkit", "scs-e2e", "xtask"]),
+    ("development", &["scs-cluster", "scs-testkit", "scs-e2e", "xtask"]),
 ];
 
 /// Edges inside a layer: user and used.
@@ -22,6 +22,7 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("scs-plan", "disco-proto"),
     ("scs-provision", "scs-helper"),
     ("scs-agent", "disco-client"),
+    ("xtask", "scs-cluster"),
 ];
 
 /// What a pure core must not pull in, however far away.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod cluster;
 mod demo;
 mod docs;
 mod engine;
@@ -44,6 +45,11 @@ enum Task {
         #[command(subcommand)]
         action: engine::Action,
     },
+    /// Several hosts in two data centers on this machine, to try things on (as root)
+    Cluster {
+        #[command(subcommand)]
+        action: cluster::Action,
+    },
 }
 
 fn main() -> ExitCode {
@@ -55,6 +61,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Engine { action } => engine::run(&action),
+        Task::Cluster { action } => cluster::run(&action),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

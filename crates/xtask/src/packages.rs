@@ -24,6 +24,13 @@ pub const ENGINE: &[Need] = &[
 pub const BASE: &[Need] =
     &[Need { program: "mmdebstrap", packages: &["mmdebstrap"], why: "base images from Debian's packages" }];
 
+/// What several hosts on one machine need.
+pub const HOSTS: &[Need] = &[
+    Need { program: "ip", packages: &["iproute2"], why: "networks between hosts" },
+    Need { program: "nsenter", packages: &["util-linux"], why: "hosts as namespaces" },
+    Need { program: "rsync", packages: &["rsync"], why: "copying volumes between hosts" },
+];
+
 /// What talks to the example's site.
 pub const SITE: &[Need] =
     &[Need { program: "python3", packages: &["python3"], why: "reading and writing the example's site" }];
