@@ -13,13 +13,18 @@ use crate::service::Fact;
 use crate::slots::Held;
 use crate::{handle::Output, labels};
 use disco_client::{Provision, Reason};
-use scs_plan::lifecycle::{Desired, Effect, Endpoints, Exit, Input, Tell};
+use futures_util::FutureExt;
+use scs_plan::lifecycle::{Desired, Effect, Endpoints, Exit, Failure, Input, Outcome, Tell};
 use scs_plan::slot::Slot;
 use scs_ports::engine::{Container, Error};
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
+
+/// Pause before a subscription that panicked is made anew.
+const RESUBSCRIBE: Duration = Duration::from_secs(1);
 
 /// What all effects need.
 #[derive(Debug, Clone)]
@@ -56,10 +61,10 @@ impl Hands {
                 let helper = self.options.helper.is_some();
                 let target = Target { container: known.id.clone(), address: known.address, port, helper };
                 let engine = self.ports.engine.clone();
-                self.spawn(slot, async move {
-                    let result = probe::check(&engine, &target, &health).await;
-                    Input::Probed { instance, endpoint, result }
-                });
+                let probed = |result| Input::Probed { instance, endpoint, result };
+                let (passed, broken) = (probed.clone(), probed);
+                let check = async move { passed(probe::check(&engine, &target, &health).await) };
+                self.spawn(slot, check, |failure| broken(Err(failure.message)));
             }
             Effect::Provide { instance, endpoint, passing, attributes } => {
                 self.provide(slot, held, &instance, endpoint, passing, attributes);
@@ -80,13 +85,12 @@ impl Hands {
                 }
             }
             Effect::Stop { instance, container, grace } => self.stop(slot, instance, container, grace),
+            Effect::Explain { instance, container } => self.last_words(slot, instance, container),
             Effect::Remove { instance, container } => self.remove(slot, held, &instance, container),
             Effect::Release(desired) => {
                 let (ports, slot_) = (self.ports.clone(), slot.clone());
-                self.spawn(
-                    slot,
-                    async move { Input::Released(provision::release(&ports, &slot_, &desired.role).await) },
-                );
+                let release = async move { Input::Released(provision::release(&ports, &slot_, &desired.role).await) };
+                self.spawn(slot, release, |failure| Input::Released(Err(failure)));
             }
         }
     }
@@ -95,16 +99,41 @@ impl Hands {
         Files::of(&self.options.state, instance)
     }
 
-    /// Runs something in a task of its own that ends with a fact about a slot.
-    fn spawn(&self, slot: &Slot, work: impl Future<Output = Input> + Send + 'static) {
-        let (facts, slot) = (self.facts.clone(), slot.clone());
-        tokio::spawn(async move { drop(facts.send(Fact::Slot(slot, work.await))) });
+    /// Runs something in a task of its own that ends with a fact about a slot: one that panics has failed.
+    fn spawn(
+        &self,
+        slot: &Slot,
+        work: impl Future<Output = Input> + Send + 'static,
+        broken: impl FnOnce(Failure) -> Input + Send + 'static,
+    ) {
+        let (slot, slot_) = (slot.clone(), slot.clone());
+        self.spawn_for(async move { Fact::Slot(slot, work.await) }, |failure| Fact::Slot(slot_, broken(failure)));
+    }
+
+    fn spawn_for(
+        &self,
+        work: impl Future<Output = Fact> + Send + 'static,
+        broken: impl FnOnce(Failure) -> Fact + Send + 'static,
+    ) {
+        let facts = self.facts.clone();
+        tokio::spawn(async move {
+            let fact = match AssertUnwindSafe(work).catch_unwind().await {
+                Ok(fact) => fact,
+                Err(payload) => {
+                    let failure = failure::panicked(&*payload);
+                    tracing::error!(failure.message, "a step panicked");
+                    broken(failure)
+                }
+            };
+            let _ = facts.send(fact);
+        });
     }
 
     fn ensure_image(&self, slot: &Slot, held: &Held, desired: Arc<Desired>) {
         let origin = held.assignment.as_ref().map(|assignment| assignment.origin.clone()).unwrap_or_default();
         let (images, output, slot_) = (self.ports.images.clone(), self.output.clone(), slot.clone());
-        self.spawn(slot, async move {
+        let digest_ = desired.role.image_digest.clone();
+        let ensure = async move {
             let progress = |line: &str| {
                 // Nobody may be listening.
                 let _ = output.send(Output { slot: slot_.clone(), line: line.to_owned() });
@@ -118,11 +147,13 @@ impl Hands {
                     Input::ImageFailed { digest, failure }
                 }
             }
-        });
+        };
+        self.spawn(slot, ensure, |failure| Input::ImageFailed { digest: digest_, failure });
     }
 
     fn subscribe(&self, slot: &Slot, requirement: &str, query: disco_client::Query) -> mpsc::UnboundedSender<u64> {
-        let mut subscription = self.ports.discovery.require(&format!("{slot}:{requirement}"), query);
+        let discovery = self.ports.discovery.clone();
+        let id = format!("{slot}:{requirement}");
         let (applied, mut seqs) = mpsc::unbounded_channel::<u64>();
         let (facts, slot, requirement) = (self.facts.clone(), slot.clone(), requirement.to_owned());
         let fact = move |set: disco_client::EndpointSet| {
@@ -137,15 +168,28 @@ impl Hands {
             Fact::Slot(slot.clone(), Input::EndpointsChanged { requirement: requirement.clone(), set })
         };
         tokio::spawn(async move {
-            let _ = facts.send(fact(subscription.current()));
             loop {
-                tokio::select! {
-                    set = subscription.changed() => drop(facts.send(fact(set))),
-                    seq = seqs.recv() => match seq {
-                        Some(seq) => subscription.applied(seq).await,
-                        None => return,
-                    },
-                }
+                let pass_on = async {
+                    let mut subscription = discovery.require(&id, query.clone());
+                    let _ = facts.send(fact(subscription.current()));
+                    loop {
+                        tokio::select! {
+                            set = subscription.changed() => drop(facts.send(fact(set))),
+                            seq = seqs.recv() => match seq {
+                                Some(seq) => subscription.applied(seq).await,
+                                None => return,
+                            },
+                        }
+                    }
+                };
+                let Err(payload) = AssertUnwindSafe(pass_on).catch_unwind().await else { return };
+                // The slot keeps what it was told last, and hears the truth from a subscription of its own.
+                tracing::error!(
+                    id,
+                    error = failure::panicked(&*payload).message,
+                    "a subscription panicked; it is made anew"
+                );
+                tokio::time::sleep(RESUBSCRIBE).await;
             }
         });
         applied
@@ -153,16 +197,17 @@ impl Hands {
 
     fn provision(&self, slot: &Slot, held: &Held, instance: String, desired: Arc<Desired>) {
         let Some(assignment) = held.assignment.clone() else { return };
-        let (ports, options, facts) = (self.ports.clone(), self.options.clone(), self.facts.clone());
-        let slot = slot.clone();
-        tokio::spawn(async move {
+        let (ports, options) = (self.ports.clone(), self.options.clone());
+        let (slot, slot_, instance_) = (slot.clone(), slot.clone(), instance.clone());
+        let provision = async move {
             let with = For { ports: &ports, owner: &options.owner, state: &options.state, assignment: &assignment };
-            let fact = match with.prepare(&instance, &desired.role).await {
+            match with.prepare(&instance, &desired.role).await {
                 Ok(prepared) => Fact::Prepared { slot, instance, prepared: Box::new(prepared) },
                 Err(failure) => Fact::Slot(slot, Input::ProvisionFailed { instance, failure }),
-            };
-            let _ = facts.send(fact);
-        });
+            }
+        };
+        let failed = |failure| Input::ProvisionFailed { instance: instance_, failure };
+        self.spawn_for(provision, |failure| Fact::Slot(slot_, failed(failure)));
     }
 
     fn launch(&self, slot: &Slot, held: &mut Held, cluster: &str, effect: Effect) {
@@ -205,14 +250,15 @@ impl Hands {
             view: view.clone(),
             prepared,
         };
-        let (facts, slot) = (self.facts.clone(), slot.clone());
-        tokio::spawn(async move {
-            let fact = match launch.run().await {
+        let (slot, slot_, instance_) = (slot.clone(), slot.clone(), instance.clone());
+        let launch = async move {
+            match launch.run().await {
                 Ok(container) => Fact::Launched { slot, instance, container: Box::new(container), desired, view },
                 Err(failure) => Fact::Slot(slot, Input::LaunchFailed { instance, failure }),
-            };
-            let _ = facts.send(fact);
-        });
+            }
+        };
+        let failed = |failure| Input::LaunchFailed { instance: instance_, failure };
+        self.spawn_for(launch, |failure| Fact::Slot(slot_, failed(failure)));
     }
 
     fn provide(
@@ -276,15 +322,16 @@ impl Hands {
         let role = held.life.desired().map_or(&known.desired.role, |desired| &desired.role);
         let environment = crate::files::environment(slot, &instance, role, &known.view);
         let (engine, container, helper) = (self.ports.engine.clone(), known.id.clone(), self.options.helper.is_some());
-        self.spawn(slot, async move {
-            let outcome = live::tell(&engine, &container, &action, environment, helper).await;
-            Input::LiveUpdated { instance, run, outcome }
-        });
+        let updated = move |outcome| Input::LiveUpdated { instance, run, outcome };
+        let (ended, broken) = (updated.clone(), updated);
+        let tell = async move { ended(live::tell(&engine, &container, &action, environment, helper).await) };
+        self.spawn(slot, tell, |failure| broken(Outcome { failure: Some(failure.message), ..Outcome::default() }));
     }
 
     fn stop(&self, slot: &Slot, instance: String, container: String, grace: Duration) {
         let engine = self.ports.engine.clone();
-        self.spawn(slot, async move {
+        let instance_ = instance.clone();
+        let stop = async move {
             let ended = match engine.stop(&container, grace).await {
                 Ok(()) => engine.container(&container).await.map(|container| container.as_ref().map(labels::state)),
                 Err(error) => Err(error),
@@ -298,7 +345,8 @@ impl Hands {
                 },
                 Err(error) => Input::StopFailed { instance, failure: failure::of(&error) },
             }
-        });
+        };
+        self.spawn(slot, stop, |failure| Input::StopFailed { instance: instance_, failure });
     }
 
     fn remove(&self, slot: &Slot, held: &mut Held, instance: &str, container: String) {
@@ -325,10 +373,11 @@ impl Hands {
         });
     }
 
-    /// The last lines of a container that ended by itself, for whoever asks why.
-    pub(crate) fn last_words(&self, slot: &Slot, instance: String, container: &str) {
-        let (engine, container) = (self.ports.engine.clone(), container.to_owned());
-        self.spawn(slot, async move {
+    /// Why a container ended, and its last lines.
+    fn last_words(&self, slot: &Slot, instance: String, container: String) {
+        let engine = self.ports.engine.clone();
+        let instance_ = instance.clone();
+        let explain = async move {
             let state = engine.container(&container).await.ok().flatten().as_ref().map(labels::state);
             let mut exit = match state {
                 Some(scs_plan::lifecycle::FoundState::Exited(exit)) => exit,
@@ -336,13 +385,16 @@ impl Hands {
             };
             exit.output = crate::logs::last_lines(&*engine, &container).await;
             Input::Explained { instance, exit }
-        });
+        };
+        let broken = |failure: Failure| Exit { output: vec![failure.message], ..Exit::default() };
+        self.spawn(slot, explain, move |failure| Input::Explained { instance: instance_, exit: broken(failure) });
     }
 
     /// What there is of a slot's volumes.
     pub(crate) fn inspect_volumes(&self, slot: &Slot, desired: Arc<Desired>) {
         let (ports, slot_) = (self.ports.clone(), slot.clone());
-        self.spawn(slot, async move { Input::VolumesSeen(provision::inspect(&ports, &slot_, &desired.role).await) });
+        let inspect = async move { Input::VolumesSeen(provision::inspect(&ports, &slot_, &desired.role).await) };
+        self.spawn(slot, inspect, |_| Input::VolumesSeen(BTreeMap::new()));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use scs_plan::lifecycle::Failure;
 use scs_ports::engine;
+use std::any::Any;
 use std::error::Error;
 
 /// The chain of causes, outermost first.
@@ -33,6 +34,13 @@ fn unknown(error: &(dyn Error + 'static)) -> bool {
         next = error.source();
     }
     false
+}
+
+/// What is left of a step that panicked. Nobody knows how far it came.
+pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Failure {
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = format!("a defect of scs broke this step off: {}", text.unwrap_or("it panicked"));
+    Failure { message, details: Vec::new(), unknown: true }
 }
 
 /// A failure that is no error of a port.

@@ -6,6 +6,7 @@ use disco_client::{Health, Name, Protocol, Provision, Reason, Withdraw};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use scs_plan::slot::Slot;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -45,12 +46,18 @@ async fn carry_out(discovery: Arc<dyn Discovery>, order: Say) -> Fact {
     match order {
         Say::Provide { slot, endpoint, provision } => {
             let instance = provision.instance.clone();
-            let result = discovery.provide(provision).await;
-            let failure = result.err().map(|error| crate::failure::chain(&*error).join(": "));
+            let failure = match AssertUnwindSafe(discovery.provide(provision)).catch_unwind().await {
+                Ok(result) => result.err().map(|error| crate::failure::chain(&*error).join(": ")),
+                Err(payload) => Some(crate::failure::panicked(&*payload).message),
+            };
             Fact::Provided { slot, instance, endpoint, failure }
         }
         Say::Withdraw { slot, instance, names, how } => {
-            let results = join_all(names.iter().map(|name| discovery.withdraw(name, &instance, how))).await;
+            let withdraw = async |name| {
+                let withdrawal = AssertUnwindSafe(discovery.withdraw(name, &instance, how)).catch_unwind().await;
+                withdrawal.unwrap_or_else(|payload| Err(crate::failure::panicked(&*payload).message.into()))
+            };
+            let results = join_all(names.iter().map(withdraw)).await;
             let mut unapplied = Vec::new();
             for result in results {
                 match result {

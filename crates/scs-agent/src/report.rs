@@ -91,6 +91,7 @@ fn container(held: &Held, shown: Shown) -> ContainerReport {
         image: shown.container.image,
         started: shown.container.started,
         exit_code: shown.exit.and_then(|exit| exit.code),
+        explained: shown.explained,
         provides,
     }
 }

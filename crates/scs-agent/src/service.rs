@@ -335,13 +335,12 @@ impl Service {
         }
     }
 
-    /// A container ended by itself, or was stopped. Its life hears it at once; why comes after.
+    /// A container ended by itself, or was stopped. Its life hears it at once, and asks why.
     fn ended(&mut self, now: Instant, slot: &Slot, instance: String, exit: Exit) {
         let Some(held) = self.slots.get(slot) else { return };
-        let Some(known) = held.containers.get(&instance).filter(|known| !known.ended) else { return };
-        let container = known.id.clone();
-        self.handle(now, slot, Input::Ended { instance: instance.clone(), exit });
-        self.hands.last_words(slot, instance, &container);
+        if held.containers.get(&instance).is_some_and(|known| !known.ended) {
+            self.handle(now, slot, Input::Ended { instance, exit });
+        }
     }
 
     fn observed(&mut self, now: Instant, at: std::time::Instant, containers: Vec<Container>) {

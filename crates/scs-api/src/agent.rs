@@ -147,6 +147,9 @@ pub struct ContainerReport {
     pub started: Option<SystemTime>,
     /// Exit code, where it has ended.
     pub exit_code: Option<i64>,
+    /// Whether all is known of its end that will be: the slot's message says why, its details are the last lines.
+    #[serde(default)]
+    pub explained: bool,
     /// What it provides: endpoint name → address announced (`host:port`), and whether it is announced.
     pub provides: BTreeMap<String, ProvideReport>,
 }

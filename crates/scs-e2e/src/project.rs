@@ -35,6 +35,20 @@ impl Project {
         project
     }
 
+    /// One role `job` of a bare base system with this command; `more` is further keys of it, indented by four spaces.
+    #[must_use]
+    pub fn job(command: &str, more: &str) -> Self {
+        let project = Self::empty();
+        let deployment =
+            "version: 1\nservice: shop\ncontainers:\n  job:\n    image: { source: { path: images/job } }\n";
+        project.write("deployment.yaml", &format!("{deployment}    command: {command}\n{more}"));
+        project.write(
+            "images/job/image.yaml",
+            "version: 1\nengine: { docker: { from: { debootstrap: bookworm } } }\nconfig: { method: none }\n",
+        );
+        project
+    }
+
     /// Where it lies.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -5,5 +5,6 @@ mod it {
     mod blog;
     mod change;
     mod crash;
+    mod ending;
     mod wiring;
 }

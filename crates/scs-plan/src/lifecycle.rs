@@ -43,6 +43,9 @@ use std::time::{Duration, Instant};
 pub const WITHDRAW: Duration = Duration::from_secs(30);
 /// A container that has run this long has started well: its next end is restarted without the pauses of those before.
 const STABLE: Duration = Duration::from_secs(10);
+/// How long a container without a health check has to run before it counts as ready. Long enough for a program to stumble over
+/// its configuration, short enough for whoever watches `up`. Once one has ended before [`STABLE`], its successor needs that.
+const SETTLE: Duration = Duration::from_secs(2);
 /// Pauses before an ended container is started again: first and longest.
 const RESTART: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
 /// Pauses before a failed step is tried again that somebody may have mended meanwhile (a port, a disk, the engine).
@@ -127,6 +130,8 @@ struct Last {
     desired: Arc<Desired>,
     container: Container,
     exit: Exit,
+    /// Whether what [`Effect::Explain`] asks for is in `exit`.
+    explained: bool,
 }
 
 /// When and how often it is started again.
@@ -142,6 +147,10 @@ struct Restart {
     ended: bool,
     /// Whether the pause is due to an end and not to a failed step.
     after_end: bool,
+    /// Whether the last container ended before it had run for [`STABLE`].
+    stumbled: bool,
+    /// The container that was to take over and ended while the old one runs on.
+    fallen: Option<String>,
 }
 
 /// Whether network and volumes of a stopped slot are given back.
@@ -228,6 +237,7 @@ impl Lifecycle {
                     last.exit.message = exit.message.or(last.exit.message.take());
                     last.exit.code = exit.code.or(last.exit.code);
                     last.exit.output = exit.output;
+                    last.explained = true;
                 }
             }
             Input::VolumesSeen(volumes) => {
@@ -310,8 +320,10 @@ impl Lifecycle {
         }
         let Some(attempt) = self.attempt.take() else { return };
         let (Stage::Launching(birth) | Stage::Unknown(birth)) = attempt.stage else { return };
-        let new = Instance::launched(now, attempt.instance, attempt.desired, container, birth);
+        let settle = if self.restart.stumbled { STABLE } else { SETTLE };
+        let new = Instance::launched(now, attempt.instance, attempt.desired, container, birth, settle);
         self.failure = None;
+        self.restart.fallen = None;
         self.restart.until = None;
         self.changed = Some(now);
         if self.current.is_some() { self.candidate = Some(new) } else { self.current = Some(new) }

@@ -3,17 +3,21 @@
 use crate::support::{
     Agent, FixedImages, Registry, assignment, assignments, instance, live_update, of, provide, require, role, slot,
 };
+use async_trait::async_trait;
 use disco_client::Reason;
+use scs_agent::ports::{ImageError, Images};
 use scs_agent::{Options, Ports, label};
-use scs_api::agent::Phase;
+use scs_api::agent::{HostReport, Phase};
 use scs_manifest::compiled::Role;
-use scs_ports::engine::{Error, State};
+use scs_ports::engine::{Error, Progress, State};
 use scs_ports::fake::{Behaviour, Engine, Networks, Op, Outcome, Volumes};
-use scs_ports::network::NetworkProvisioner;
+use scs_ports::network::{self, Attachment, NetworkProvisioner, NetworkRequest};
 use scs_ports::volume::VolumeProvisioner;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -38,25 +42,31 @@ impl Host {
         Self { engine, volumes: Volumes::new(), registry: Registry::default(), images, state }
     }
 
-    fn agent(&self) -> Agent {
-        let options = Options {
+    fn options(&self) -> Options {
+        Options {
             host: "h1".into(),
             owner: "me".into(),
             cluster: None,
             state: self.state.path().join("agent"),
             attributes: [("zone".to_owned(), "a".to_owned())].into(),
             helper: None,
-        };
+        }
+    }
+
+    fn ports(&self) -> Ports {
         let volumes: Arc<dyn VolumeProvisioner> = Arc::new(self.volumes.clone());
         let networks: Arc<dyn NetworkProvisioner> = Arc::new(Networks::new());
-        let ports = Ports {
+        Ports {
             engine: Arc::new(self.engine.clone()),
             volumes: [("local".to_owned(), volumes)].into(),
             networks: [("bridge".to_owned(), networks)].into(),
             images: self.images.clone(),
             discovery: Arc::new(self.registry.clone()),
-        };
-        Agent::start(options, ports)
+        }
+    }
+
+    fn agent(&self) -> Agent {
+        Agent::start(self.options(), self.ports())
     }
 
     fn running(&self) -> Vec<String> {
@@ -301,5 +311,80 @@ async fn a_rotated_secret_is_told_and_a_stopped_slot_starts_again() {
     empty.tombstones.push(slot("app"));
     agent.assign(empty).await;
     agent.until("gone", |it| it.gone == [slot("app")]).await;
+    agent.end().await;
+}
+
+/// Panics the first time that it is asked.
+#[derive(Debug)]
+struct Bug(&'static str, AtomicBool);
+
+impl Bug {
+    fn of(what: &'static str) -> Self {
+        Self(what, AtomicBool::new(true))
+    }
+
+    fn strike(&self) {
+        assert!(!self.1.swap(false, Ordering::SeqCst), "a bug of {}", self.0);
+    }
+}
+
+#[derive(Debug)]
+struct BrokenImages(Bug, Arc<FixedImages>);
+
+#[async_trait]
+impl Images for BrokenImages {
+    async fn ensure(&self, role: &Role, origin: &Path, progress: &dyn Progress) -> Result<String, ImageError> {
+        self.0.strike();
+        self.1.ensure(role, origin, progress).await
+    }
+}
+
+#[derive(Debug)]
+struct BrokenNetworks(Bug, Networks);
+
+#[async_trait]
+impl NetworkProvisioner for BrokenNetworks {
+    async fn ensure(&self, request: &NetworkRequest) -> Result<Attachment, network::Error> {
+        self.0.strike();
+        self.1.ensure(request).await
+    }
+
+    async fn release(&self, id: &str) -> Result<(), network::Error> {
+        self.1.release(id).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_panics_has_failed_and_is_made_again() {
+    let host = Host::new();
+    host.registry.elsewhere("db", "mysql", "m1", "192.0.2.1", 3306);
+    let mut ports = host.ports();
+    ports.images = Arc::new(BrokenImages(Bug::of("images"), host.images.clone()));
+    ports.networks.insert("bridge".into(), Arc::new(BrokenNetworks(Bug::of("networks"), Networks::new())));
+    let starts = Bug::of("starts");
+    host.engine.on_start(move |_| {
+        starts.strike();
+        Behaviour::default()
+    });
+    let agent = Agent::start(host.options(), ports);
+    let said = |it: &HostReport| of(it, "app").and_then(|it| it.message.clone());
+    agent.assign(assignments(1, vec![assignment(app())])).await;
+    for step in ["images", "networks", "starts"] {
+        let message = format!("a defect of scs broke this step off: a bug of {step}");
+        agent.until(&message, |it| said(it).as_ref() == Some(&message)).await;
+    }
+    let ready = agent.until_applied("app").await;
+    assert_eq!(host.running(), [instance(&ready)]);
+
+    let updates = Bug::of("updates");
+    host.engine.on_exec(move |_, _| {
+        updates.strike();
+        Outcome::exit(0)
+    });
+    host.registry.elsewhere("db", "mysql", "m2", "192.0.2.2", 3306);
+    let told = |it: &HostReport| of(it, "app").and_then(|it| it.live_updates.get("mysql").cloned());
+    let broken = agent.until("the live update broken", |it| told(it).is_some_and(|it| it.failures == 1)).await;
+    assert!(told(&broken).unwrap().output[0].contains("a bug"), "{broken:?}");
+    agent.until("told", |it| told(it).is_some_and(|it| it.exit_code == Some(0))).await;
     agent.end().await;
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 
 /// A container that has ended this often since the change will not come up; fewer may be a user that came before its provider.
 const RESTARTS: u32 = 5;
+/// How the message of a container that ended ends.
+const AGAIN: &str = " and is started again";
 /// A live update that has failed this often in a row will not come to be; fewer may be a user that was told of a new password
 /// before the one it logs in to. With the agent's pauses that is about a quarter of a minute.
 const TRIES: u32 = 5;
@@ -191,6 +193,10 @@ impl Running {
         let because = || report.message.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
         match report.phase {
             Phase::Running if self.is_applied(report) => self.judge_updates(report, before),
+            // Why it ended, and what it said last, comes a moment later.
+            Phase::Backoff | Phase::Ended if !report.container.as_ref().is_some_and(|it| it.explained) => {
+                Verdict::Underway(Stage::Working)
+            }
             Phase::Ended if self.is_made_of(report) => match report.container.as_ref().and_then(|it| it.exit_code) {
                 Some(0) => Verdict::Reached,
                 Some(code) => {
@@ -200,9 +206,20 @@ impl Running {
                 }
                 None => fail(format!("ended{}", because()), &report.details),
             },
-            Phase::Backoff if report.restarts >= before.map_or(0, |it| it.restarts) + RESTARTS => {
-                let message = report.message.as_deref().unwrap_or("it is started again");
-                fail(format!("keeps ending: {message}"), &report.details)
+            Phase::Backoff => {
+                let earlier = before.map_or(0, |it| it.restarts);
+                let ends = report.restarts.saturating_sub(earlier);
+                let how = report.message.as_deref().unwrap_or("it ended").trim_end_matches(AGAIN);
+                if ends >= RESTARTS {
+                    return fail(format!("keeps ending: {how}, {ends} times so far"), &report.details);
+                }
+                // One that the change left alone and that had been at it for long is not given as many tries again.
+                let old = goal.unchanged && before.is_some_and(|it| it.phase == Phase::Backoff) && earlier >= RESTARTS;
+                Verdict::Underway(if old { Stage::Stuck } else { Stage::Working })
+            }
+            // It never was healthy, and has had all the time that its manifest gives it.
+            Phase::Failing if !self.is_applied(report) => {
+                fail(format!("runs but is not healthy{}", because()), &report.details)
             }
             Phase::Failed => match before {
                 // The same failure as before the change: news may be on their way.

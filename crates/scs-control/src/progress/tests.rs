@@ -1,7 +1,7 @@
 //! Clocks and verdicts, on a time of their own.
 
 use super::{AGENT_PATIENCE, Goal, Limits, Running, Tracker, Want};
-use scs_api::agent::{Applied, HostReport, Phase, SlotReport};
+use scs_api::agent::{Applied, ContainerReport, HostReport, Phase, SlotReport};
 use scs_api::deploy::Event;
 use scs_api::error::{Code, Problem};
 use scs_manifest::compiled::Restart;
@@ -158,12 +158,23 @@ fn one_that_is_never_healthy_is_given_up_with_what_it_said_last() {
 }
 
 #[test]
-fn one_that_runs_but_is_not_healthy_is_given_up_soon() {
+fn one_that_is_not_healthy_within_its_start_is_given_up_at_once() {
     let mut course = Course::new(vec![goal("web", &[])], Vec::new());
     course.after(seconds(0), &[report("web", Phase::Starting, "")]);
-    course.after(seconds(60), &[report("web", Phase::Failing, "GET / answers 503")]);
+    course.after(seconds(5), &[report("web", Phase::Failing, "GET / answers 503 (within the 5s it has to start)")]);
+    let message = "web runs but is not healthy: GET / answers 503 (within the 5s it has to start)";
+    assert_eq!(course.problem().message, message);
+}
+
+#[test]
+fn one_that_was_healthy_and_fails_is_given_up_soon() {
+    let applied = report("web", Phase::Running, "").applied;
+    let failing = SlotReport { applied, ..report("web", Phase::Failing, "GET / answers 503") };
+    let mut course = Course::new(vec![goal("web", &[])], Vec::new());
+    course.after(seconds(0), &[report("web", Phase::Starting, "")]);
+    course.after(seconds(60), std::slice::from_ref(&failing));
     course.after(seconds(9), &[report("web", Phase::Starting, "")]);
-    course.after(seconds(1), &[report("web", Phase::Failing, "GET / answers 503")]);
+    course.after(seconds(1), &[failing]);
     course.after(seconds(9), &[]);
     assert!(course.is_open());
     course.after(seconds(1), &[]);
@@ -172,15 +183,29 @@ fn one_that_runs_but_is_not_healthy_is_given_up_soon() {
 
 #[test]
 fn one_that_keeps_ending_is_given_up_before_its_time() {
-    let ended =
-        |restarts| SlotReport { restarts, ..report("web", Phase::Backoff, "it exited with 1 and is started again") };
+    let ended = |restarts| SlotReport {
+        restarts,
+        details: vec!["no configuration".to_owned()],
+        container: Some(ended_container(1, true)),
+        ..report("web", Phase::Backoff, "it ended with exit code 1 and is started again")
+    };
     let mut course = Course::new(vec![goal("web", &[])], vec![ended(3)]);
     for restarts in 4..8 {
         course.after(seconds(1), &[ended(restarts)]);
         assert!(course.is_open(), "{restarts}");
     }
+    let unexplained = SlotReport { container: Some(ended_container(1, false)), ..ended(8) };
+    course.after(seconds(1), &[unexplained]);
+    assert!(course.is_open(), "its last lines are still to come");
     course.after(seconds(1), &[ended(8)]);
-    assert_eq!(course.problem().message, "web keeps ending: it exited with 1 and is started again");
+    assert_eq!(course.problem().message, "web keeps ending: it ended with exit code 1, 5 times so far");
+    assert_eq!(course.problem().output, ["no configuration"]);
+
+    // One that the change leaves alone has shown that it keeps ending.
+    let mut course = Course::new(vec![Goal { unchanged: true, ..goal("web", &[]) }], vec![ended(9)]);
+    course.after(seconds(0), &[]);
+    course.after(seconds(3), &[]);
+    assert_eq!(course.problem().message, "web has failed: it ended with exit code 1 and is started again");
 }
 
 #[test]
@@ -231,6 +256,21 @@ fn a_host_in_trouble_is_told_of_once_and_given_up_when_it_lasts() {
     assert_eq!(course.tracker.outcome(), Some(Ok(())));
 }
 
+fn ended_container(code: i64, explained: bool) -> ContainerReport {
+    ContainerReport {
+        instance: "run-1".to_owned(),
+        id: String::new(),
+        name: String::new(),
+        spec_digest: "s".to_owned(),
+        image_digest: "i".to_owned(),
+        image: String::new(),
+        started: None,
+        exit_code: Some(code),
+        explained,
+        provides: BTreeMap::new(),
+    }
+}
+
 #[test]
 fn a_job_is_done_when_it_has_ended_well() {
     let job = || {
@@ -242,23 +282,17 @@ fn a_job_is_done_when_it_has_ended_well() {
     };
     let ended = |code| {
         let mut ended = report("job", Phase::Ended, "");
-        ended.container = Some(scs_api::agent::ContainerReport {
-            instance: "run-1".to_owned(),
-            id: String::new(),
-            name: String::new(),
-            spec_digest: "s".to_owned(),
-            image_digest: "i".to_owned(),
-            image: String::new(),
-            started: None,
-            exit_code: Some(code),
-            provides: BTreeMap::new(),
-        });
+        ended.container = Some(ended_container(code, true));
         ended
     };
     let mut course = Course::new(vec![job()], Vec::new());
     course.after(seconds(1), &[ended(0)]);
     assert_eq!(course.tracker.outcome(), Some(Ok(())));
     let mut course = Course::new(vec![job()], Vec::new());
+    let mut unexplained = ended(3);
+    unexplained.container = Some(ended_container(3, false));
+    course.after(seconds(1), &[unexplained]);
+    assert!(course.is_open(), "its last lines are still to come");
     course.after(seconds(1), &[ended(3)]);
     assert_eq!(course.problem().message, "job ended with exit code 3");
 }

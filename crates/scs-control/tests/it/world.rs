@@ -228,6 +228,7 @@ fn container_report(container: &Container) -> ContainerReport {
         image: "sha256:0".to_owned(),
         started: Some(SystemTime::UNIX_EPOCH),
         exit_code: None,
+        explained: false,
         provides: provides.collect(),
     }
 }

@@ -240,7 +240,12 @@ fn require() -> Value {
             whole(0, 1000),
             "How many endpoints it needs before the container may start; 0 makes it optional. What the image says without it.",
         ),
-        key_or("wait", refer("duration"), "60s", "How long a start waits for them before `scs up` says so."),
+        key_or(
+            "wait",
+            refer("duration"),
+            "60s",
+            "How long a start waits for them before `scs up` and `scs run` say so and fail.",
+        ),
     ]);
     schema["allOf"] = json!([
         only("static", &["method", "addresses", "min", "wait"]),

@@ -162,7 +162,7 @@ fn provide() -> Value {
             key(
                 "health",
                 refer("health"),
-                "When it is announced, and when it is marked failing. Without it, it is announced as soon as the container runs.",
+                "When it is announced, and when it is marked failing. Without it, it is announced as soon as the container runs; a container without any check is up once it has run for 2 s, or for 10 s after one that ended.",
             ),
         ],
         &["port"],

@@ -90,7 +90,7 @@ pub enum Input {
         /// How.
         exit: Exit,
     },
-    /// More is known about how a container ended that has ended: its last lines, why.
+    /// All is known about how a container ended that will be: its last lines, why. Answers [`Effect::Explain`].
     Explained {
         /// Run id.
         instance: String,
@@ -247,6 +247,13 @@ pub enum Effect {
         container: String,
         /// Time between the stop signal and being killed.
         grace: Duration,
+    },
+    /// Find out why an ended container ended, and what it said last.
+    Explain {
+        /// Run id.
+        instance: String,
+        /// Engine id.
+        container: String,
     },
     /// Remove the ended container with its files.
     Remove {

@@ -4,6 +4,7 @@ use super::chance::{Chance, Fingerprint};
 use super::fact::{Container, Desired, Effect, Memo, Outcome, Tell, View};
 use super::frozen::{frozen_requirements, frozen_secrets};
 use super::requirement::Requirement;
+use super::{SETTLE, STABLE};
 use scs_manifest::compiled::{Health, LiveAction, LiveUpdate, OnFailure, ProvideMethod};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +23,10 @@ pub(super) struct Instance {
     pub(super) container: Container,
     /// When this process came to know that it runs.
     pub(super) launched: Instant,
+    /// When it counts as ready where it has no health check.
+    settled: Instant,
+    /// When it has run for long enough that its end is no sign of a bad start.
+    pub(super) stable: Instant,
     pub(super) checks: BTreeMap<String, Check>,
     pub(super) published: BTreeMap<String, Published>,
     pub(super) healthy_once: bool,
@@ -146,12 +151,15 @@ impl Instance {
         desired: Arc<Desired>,
         container: Container,
         birth: Birth,
+        settle: Duration,
     ) -> Self {
         Self {
             id,
             desired,
             container,
             launched: now,
+            settled: now + settle,
+            stable: now + STABLE,
             checks: BTreeMap::new(),
             published: BTreeMap::new(),
             healthy_once: false,
@@ -177,17 +185,22 @@ impl Instance {
     ) -> Self {
         let memo = memo.unwrap_or_default();
         let none = Birth { told: memo.told.clone(), frozen: memo.frozen, appearance: 0 };
-        let mut new = Self::launched(now, id, desired, container, none);
+        let mut new = Self::launched(now, id, desired, container, none, SETTLE);
         new.written = None;
         new.revision = memo.revision;
         new.healthy_once = memo.healthy_once;
+        if memo.healthy_once {
+            // It has run since before we came.
+            new.stable = now;
+        }
         for (endpoint, passing) in &memo.published {
             new.published.insert(endpoint.clone(), Published { passing: *passing, attributes: None });
         }
         new
     }
 
-    /// Whether it is as ready as it can be: everything that has a health check has passed it once.
+    /// Whether it is as ready as it can be: everything that has a health check has passed it once, and where nothing has, it
+    /// has run for a while.
     pub(super) fn ready(&self) -> bool {
         self.healthy_once
     }
@@ -305,8 +318,9 @@ impl Instance {
                 out.push(Effect::Probe { instance: self.id.clone(), endpoint: name.clone(), health: health.clone() });
             }
         }
-        if !self.healthy_once && self.checks.values().all(|check| check.passed_once) {
-            self.healthy_once = true;
+        if !self.healthy_once {
+            let passed = self.checks.values().all(|check| check.passed_once);
+            self.healthy_once = passed && (!self.checks.is_empty() || now >= self.settled);
         }
     }
 
@@ -441,8 +455,9 @@ impl Instance {
         let late = self.checks.iter().filter(|(_, check)| !check.passed_once);
         let late =
             late.filter_map(|(name, check)| Some(check.started + self.health(name)?.start)).filter(|at| *at > now);
+        let settles = (!self.healthy_once && self.checks.is_empty()).then_some(self.settled);
         let tells = self.live.keys().filter(|_| self.healthy_once && self.running.is_none() && self.anew.is_none());
-        checks.chain(late).chain(tells.filter_map(|name| self.due(name))).min()
+        checks.chain(late).chain(settles).chain(tells.filter_map(|name| self.due(name))).min()
     }
 }
 

@@ -1,11 +1,12 @@
 //! What the engine has, against what the slot knows: adoption, ends that nobody reported, leftovers.
 
-use super::fact::{Effect, Exit, Failure, Found, FoundState};
+use super::fact::{Container, Desired, Effect, Exit, Found, FoundState};
 use super::instance::Instance;
-use super::{Attempt, Last, Lifecycle, RESTART, Retiring, STABLE, STEP, Stage, Step, WITHDRAW};
+use super::{Attempt, Last, Lifecycle, RESTART, Retiring, STEP, Stage, Step, WITHDRAW};
 use crate::change::{ChangeKind, classify};
 use disco_proto::Reason;
 use scs_manifest::compiled::Restart as Policy;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long subscribers may keep the address of a container that is stopped for another one to take its place: then nobody
@@ -94,7 +95,7 @@ impl Lifecycle {
                 if self.stays_ended(&desired, &exit) {
                     self.restart.ended = true;
                 }
-                self.keep_last(Last { instance, desired, container, exit }, out);
+                self.keep_last(instance, desired, container, exit, out);
             }
             FoundState::Running if !fresh => {}
             FoundState::Running => {
@@ -120,7 +121,7 @@ impl Lifecycle {
     }
 
     /// Whether an ended container of what is wanted is the end of it.
-    fn stays_ended(&self, made_of: &super::Desired, exit: &Exit) -> bool {
+    fn stays_ended(&self, made_of: &Desired, exit: &Exit) -> bool {
         self.desired.as_ref().is_some_and(|desired| {
             made_of.generation >= desired.generation
                 && classify(&made_of.role, &desired.role) != ChangeKind::Replace
@@ -148,20 +149,15 @@ impl Lifecycle {
             out.push(Effect::Withdraw { instance, reason: Reason::Died, wait: Duration::ZERO, successor_by: None });
         }
         let policy = self.desired.as_ref().map_or(instance.desired.role.restart, |desired| desired.role.restart);
-        if now.saturating_duration_since(instance.launched) >= STABLE {
+        self.restart.stumbled = now < instance.stable;
+        if !self.restart.stumbled {
             self.restart.failures = 0;
         }
         self.restart.failures = self.restart.failures.saturating_add(1);
         self.restart.until = Some(now + self.chance.pause(self.restart.failures, RESTART.0, RESTART.1));
         self.restart.after_end = true;
         self.failure = None;
-        if !current {
-            self.failure = Some(Failure {
-                message: format!("the new container {}; the old one keeps running", how(&exit)),
-                details: exit.output.clone(),
-                unknown: false,
-            });
-        }
+        self.restart.fallen = (!current).then(|| instance.id.clone());
         if current && self.candidate.is_some() {
             self.current = self.candidate.take();
             self.restart.until = None;
@@ -177,13 +173,19 @@ impl Lifecycle {
 
     fn bury(&mut self, now: Instant, instance: Instance, exit: Exit, out: &mut Vec<Effect>) {
         self.changed = Some(now);
-        self.keep_last(
-            Last { instance: instance.id, desired: instance.desired, container: instance.container, exit },
-            out,
-        );
+        self.keep_last(instance.id, instance.desired, instance.container, exit, out);
     }
 
-    fn keep_last(&mut self, last: Last, out: &mut Vec<Effect>) {
+    fn keep_last(
+        &mut self,
+        instance: String,
+        desired: Arc<Desired>,
+        container: Container,
+        exit: Exit,
+        out: &mut Vec<Effect>,
+    ) {
+        out.push(Effect::Explain { instance: instance.clone(), container: container.id.clone() });
+        let last = Last { instance, desired, container, exit, explained: false };
         if let Some(before) = self.last.replace(last) {
             out.push(Effect::Remove { instance: before.instance, container: before.container.id });
         }

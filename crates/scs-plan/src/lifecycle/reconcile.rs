@@ -131,6 +131,7 @@ impl Lifecycle {
                 }
                 if self.attempt.is_none() && self.retiring.is_empty() {
                     self.failure = None;
+                    self.restart.fallen = None;
                 }
                 return;
             }

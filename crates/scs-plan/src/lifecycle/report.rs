@@ -67,6 +67,8 @@ pub struct Shown {
     pub image_digest: String,
     /// How it ended, where it has.
     pub exit: Option<Exit>,
+    /// Whether that is all that will be known of its end.
+    pub explained: bool,
     /// Endpoint name → whether it is announced, and what its health check said where it failed.
     pub provides: BTreeMap<String, (bool, Option<String>)>,
 }

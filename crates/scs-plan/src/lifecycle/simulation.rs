@@ -33,6 +33,8 @@ struct Unit {
 enum Event {
     Act(Effect),
     Tell(Input),
+    /// A subscription is answered with what is true by then.
+    Answer(String),
 }
 
 struct World {
@@ -47,6 +49,8 @@ struct World {
     faults: bool,
     log: VecDeque<String>,
     exclusive: bool,
+    /// Whether the role has a health check.
+    checked: bool,
     started: u32,
 }
 
@@ -54,9 +58,14 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let exclusive = chance.next().is_multiple_of(2);
+        let checked = !chance.next().is_multiple_of(4);
         let now = Instant::now();
-        let desired =
-            Arc::new(Desired { role: variant(0, exclusive), generation: 1, stopped: false, secrets: BTreeMap::new() });
+        let desired = Arc::new(Desired {
+            role: variant(0, exclusive, checked),
+            generation: 1,
+            stopped: false,
+            secrets: BTreeMap::new(),
+        });
         let mut world = Self {
             now,
             life: Lifecycle::new(slot(), chance.next()),
@@ -69,6 +78,7 @@ impl World {
             faults: true,
             log: VecDeque::new(),
             exclusive,
+            checked,
             started: 0,
         };
         world.begin();
@@ -116,8 +126,7 @@ impl World {
     fn effect(&mut self, effect: Effect) {
         match effect {
             Effect::Subscribe { requirement, .. } => {
-                let set = self.endpoints.clone();
-                self.later(Event::Tell(Input::EndpointsChanged { requirement, set }));
+                self.later(Event::Answer(requirement));
             }
             Effect::Remember { instance, memo } => {
                 if let Some(unit) = self.units.get_mut(&instance) {
@@ -132,7 +141,7 @@ impl World {
             Effect::Provide { instance, .. } => {
                 if let Some(unit) = self.units.get_mut(&instance) {
                     assert!(
-                        unit.probed || unit.memo.as_ref().is_some_and(|memo| memo.healthy_once),
+                        !self.checked || unit.probed || unit.memo.as_ref().is_some_and(|memo| memo.healthy_once),
                         "published before it was healthy"
                     );
                     unit.published = true;
@@ -142,7 +151,7 @@ impl World {
                 if let Some(unit) = self.units.get_mut(instance) {
                     assert!(!unit.telling, "two live updates at once");
                     assert!(
-                        unit.probed || unit.memo.as_ref().is_some_and(|memo| memo.healthy_once),
+                        !self.checked || unit.probed || unit.memo.as_ref().is_some_and(|memo| memo.healthy_once),
                         "told before it was healthy"
                     );
                     unit.telling = true;
@@ -240,6 +249,10 @@ impl World {
                 }
                 return None;
             }
+            Effect::Explain { instance, .. } => {
+                let exit = Exit { output: vec!["its last line".to_owned()], ..Exit::default() };
+                Input::Explained { instance, exit }
+            }
             Effect::Release(_) => Input::Released(if self.fails() { Err(failure(false)) } else { Ok(()) }),
             other => panic!("not an effect that comes later: {other:?}"),
         })
@@ -332,7 +345,7 @@ impl World {
             3 | 4 => self.change_endpoints(),
             5 => {
                 let n = self.chance.next() % 4;
-                let role = variant(n, self.exclusive);
+                let role = variant(n, self.exclusive, self.checked);
                 self.want(|desired| desired.role = role);
             }
             6 => self.want(|desired| desired.generation += 1),
@@ -407,6 +420,10 @@ impl World {
             {
                 match event {
                     Event::Tell(input) => self.tell(input),
+                    Event::Answer(requirement) => {
+                        let set = self.endpoints.clone();
+                        self.tell(Input::EndpointsChanged { requirement, set });
+                    }
                     Event::Act(effect) => {
                         if let Some(fact) = self.act(effect) {
                             self.later(Event::Tell(fact));
@@ -475,9 +492,10 @@ fn endpoint(n: u16) -> Endpoint {
 }
 
 /// 0 and 1 differ in what is applied live, 2 in the environment, 3 in the image.
-fn variant(n: u64, exclusive: bool) -> scs_manifest::compiled::Role {
+fn variant(n: u64, exclusive: bool, checked: bool) -> scs_manifest::compiled::Role {
     let mut http = provide(80);
-    http["health"] = json!({"probe": "tcp", "interval": "2s", "timeout": "1s", "start": "20s", "unhealthy": 3});
+    let health = json!({"probe": "tcp", "interval": "2s", "timeout": "1s", "start": "20s", "unhealthy": 3});
+    http["health"] = if checked { health } else { Value::Null };
     http["attributes"] = json!({"n": (n == 1).to_string()});
     let volumes: Value = if exclusive { json!({"data": volume("/data")}) } else { json!({}) };
     let with = json!({

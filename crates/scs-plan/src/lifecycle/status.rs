@@ -22,6 +22,7 @@ impl Lifecycle {
                 spec_digest: last.desired.role.spec_digest.clone(),
                 image_digest: last.desired.role.image_digest.clone(),
                 exit: Some(last.exit.clone()),
+                explained: last.explained,
                 provides: last.container.provides.keys().map(|name| (name.clone(), (false, None))).collect(),
             })
         });
@@ -85,6 +86,12 @@ impl Lifecycle {
         if let Some(failure) = &self.failure {
             return (Phase::Failed, Some(failure.message.clone()), failure.details.clone());
         }
+        if let Some(last) = self.last.as_ref().filter(|last| self.restart.fallen.as_ref() == Some(&last.instance)) {
+            // Whoever is told that it failed is told all of it.
+            let phase = if last.explained { Phase::Failed } else { Phase::Starting };
+            let message = format!("the new container {}; the old one keeps running", how(&last.exit));
+            return (phase, Some(message), last.exit.output.clone());
+        }
         if self.candidate.is_some() {
             return plain(Phase::Starting, Some("the new container is starting; the old one keeps running".to_owned()));
         }
@@ -140,6 +147,7 @@ fn show(instance: &Instance) -> Shown {
         spec_digest: instance.desired.role.spec_digest.clone(),
         image_digest: instance.desired.role.image_digest.clone(),
         exit: None,
+        explained: false,
         provides: provides.collect(),
     }
 }

@@ -76,6 +76,14 @@ impl Scene {
         panic!("it was not launched: {:?}", self.life.report(self.now));
     }
 
+    /// The same, and lets it run until it counts as ready.
+    fn settle(&mut self) -> String {
+        let instance = self.launch();
+        self.after(2000);
+        self.taken();
+        instance
+    }
+
     fn died(&mut self, instance: &str, code: i64) {
         let exit = Exit { code: Some(code), ..Exit::default() };
         self.tell(Input::Ended { instance: instance.to_owned(), exit });
@@ -207,6 +215,59 @@ fn a_health_check_may_fail_for_ever() {
 }
 
 #[test]
+fn without_a_health_check_it_is_ready_once_it_has_run_for_a_while() {
+    let mut scene = Scene::of(plain(&json!({"provide": {"http": provide(80)}})));
+    let instance = scene.launch();
+    assert_eq!(kinds(&scene.taken()), ["Provide"], "who needs it does not wait");
+    assert_eq!((scene.phase(), scene.life.report(scene.now).applied), (Phase::Starting, None));
+    assert_eq!(scene.life.next_deadline(scene.now), Some(scene.now + Duration::from_secs(2)));
+    scene.after(2000);
+    assert_eq!(scene.phase(), Phase::Running);
+    assert!(scene.life.report(scene.now).applied.is_some());
+    scene.after(1000);
+    scene.died(&instance, 1);
+    scene.after(300);
+    scene.launch();
+    scene.after(9_999);
+    assert_eq!(scene.phase(), Phase::Starting, "after one that ended soon it takes longer to be believed");
+    scene.after(1);
+    assert_eq!(scene.phase(), Phase::Running);
+    let instance = scene.life.report(scene.now).container.unwrap().instance;
+    scene.died(&instance, 1);
+    scene.after(300);
+    scene.launch();
+    scene.after(2000);
+    assert_eq!(scene.phase(), Phase::Running, "one that had run for long is forgiven");
+}
+
+#[test]
+fn a_new_container_without_a_health_check_takes_over_only_when_it_does_not_end_at_once() {
+    let mut scene = Scene::of(plain(&json!({})));
+    let old = scene.launch();
+    scene.after(2000);
+    scene.generation = 2;
+    scene.want(plain(&json!({})));
+    let new = scene.launch();
+    scene.taken();
+    scene.after(1000);
+    scene.died(&new, 3);
+    let explain = Effect::Explain { instance: new.clone(), container: format!("id-{new}") };
+    assert_eq!(scene.taken(), [explain]);
+    assert_eq!(scene.phase(), Phase::Starting, "why it ended is still to come");
+    let exit = Exit { output: vec!["no configuration".into()], ..Exit::default() };
+    scene.tell(Input::Explained { instance: new, exit });
+    let report = scene.life.report(scene.now);
+    let message = "the new container ended with exit code 3; the old one keeps running";
+    assert_eq!((report.phase, report.message.as_deref()), (Phase::Failed, Some(message)));
+    assert_eq!((report.details, report.container.unwrap().instance), (vec!["no configuration".to_owned()], old));
+    scene.after(300);
+    scene.launch();
+    scene.after(10_000);
+    assert_eq!(scene.phase(), Phase::Running);
+    assert!(kinds(&scene.taken()).contains(&"Stop".to_owned()), "the old one goes");
+}
+
+#[test]
 fn an_end_is_said_at_once_and_the_next_start_waits_longer_each_time() {
     let mut scene = Scene::of(plain(&json!({"provide": {"http": provide(80)}})));
     let mut pauses = Vec::new();
@@ -260,8 +321,7 @@ fn restart_policies_decide_which_end_is_the_end() {
 fn changes_are_coalesced_and_the_state_is_read_again() {
     let mut scene = Scene::of(user());
     scene.endpoints(1, &[1], true);
-    scene.launch();
-    scene.taken();
+    scene.settle();
     scene.endpoints(2, &[2], true);
     scene.after(200);
     scene.endpoints(3, &[3], true);
@@ -281,8 +341,7 @@ fn changes_are_coalesced_and_the_state_is_read_again() {
 fn a_failed_live_update_is_tried_again_and_applied_only_then() {
     let mut scene = Scene::of(user());
     scene.endpoints(1, &[1], true);
-    scene.launch();
-    scene.taken();
+    scene.settle();
     scene.endpoints(2, &[2], true);
     scene.after(250);
     scene.live_updated(1);
@@ -301,13 +360,14 @@ fn on_failure_restart_creates_it_anew_and_ignore_leaves_it() {
         require["liveupdate"]["on_failure"] = json!(policy);
         let mut scene = Scene::of(plain(&json!({"require": {"mysql": require}})));
         scene.endpoints(1, &[1], true);
-        let first = scene.launch();
+        let first = scene.settle();
         scene.endpoints(2, &[2], true);
         scene.after(250);
         scene.live_updated(1);
         if restarts {
             let second = scene.launch();
             assert_ne!(first, second);
+            scene.after(2000);
             assert!(scene.taken().iter().any(|it| matches!(it, Effect::Stop { instance, .. } if *instance == first)));
         } else {
             assert!(scene.taken().contains(&Effect::Applied { requirement: "mysql".into(), seq: 2 }));
@@ -319,8 +379,7 @@ fn on_failure_restart_creates_it_anew_and_ignore_leaves_it() {
 fn an_empty_set_is_held_unless_everything_left() {
     let mut scene = Scene::of(user());
     scene.endpoints(1, &[1], true);
-    scene.launch();
-    scene.taken();
+    scene.settle();
     scene.endpoints(2, &[], false);
     scene.after(1000);
     let effects = scene.taken();
@@ -336,8 +395,7 @@ fn an_empty_set_is_held_unless_everything_left() {
 fn health_and_staleness_change_files_and_run_nothing() {
     let mut scene = Scene::of(user());
     scene.endpoints(1, &[1], true);
-    scene.launch();
-    scene.taken();
+    scene.settle();
     let set = Endpoints { list: vec![endpoint(1)], seq: 1, complete: true, stale: true, left: true };
     scene.tell(Input::EndpointsChanged { requirement: "mysql".into(), set });
     scene.after(10_000);
@@ -362,6 +420,7 @@ fn a_change_of_what_is_frozen_in_the_environment_restarts() {
 fn a_changed_connection_is_taken_over_without_a_restart() {
     let mut scene = Scene::of(plain(&json!({"provide": {"http": provide(80)}})));
     let instance = scene.launch();
+    scene.after(2000);
     scene.taken();
     let mut http = provide(80);
     http["attributes"] = json!({"team": "web"});
@@ -421,8 +480,7 @@ fn a_new_container_that_does_not_get_healthy_is_given_up() {
 #[test]
 fn a_tombstone_withdraws_waits_stops_releases_and_is_done() {
     let mut scene = Scene::of(plain(&json!({"provide": {"http": provide(80)}})));
-    let instance = scene.launch();
-    scene.taken();
+    let instance = scene.settle();
     scene.tell(Input::Tombstoned);
     assert!(matches!(&scene.taken()[..], [Effect::Withdraw { reason: Reason::Left, wait: WITHDRAW, .. }]));
     scene.after(34_000);
@@ -430,7 +488,7 @@ fn a_tombstone_withdraws_waits_stops_releases_and_is_done() {
     scene.after(1_001);
     assert_eq!(kinds(&scene.taken()), ["Stop"], "whoever has not answered by then is not waited for");
     scene.died(&instance, 0);
-    assert_eq!(kinds(&scene.taken()), ["Release"]);
+    assert_eq!(kinds(&scene.taken()), ["Explain", "Release"]);
     assert!(!scene.life.is_gone());
     scene.tell(Input::Released(Ok(())));
     assert_eq!(kinds(&scene.taken()), ["Remove"]);
@@ -442,6 +500,7 @@ fn an_adopted_container_is_told_only_what_it_missed() {
     let mut scene = Scene::of(user());
     scene.endpoints(1, &[1], true);
     let instance = scene.launch();
+    scene.after(2000);
     let memo = scene.taken().into_iter().rev().find_map(|it| match it {
         Effect::Remember { memo, .. } => Some(memo),
         _ => None,

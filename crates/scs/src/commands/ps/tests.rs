@@ -28,6 +28,7 @@ fn report(role: &str, phase: Phase, message: Option<&str>, since: SystemTime) ->
             image: "sha256:0".into(),
             started: None,
             exit_code: None,
+            explained: false,
             provides: BTreeMap::from([("mysql".to_owned(), provide)]),
         }),
         applied: None,

@@ -91,8 +91,15 @@ async fn follow(handle: &Handle, job: &Job) -> Result<Exit, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
     let (mut shown, mut told, mut ready) = (0, String::new(), false);
+    let wait = job.role.require.values().filter(|it| it.min > 0).map(|it| it.wait).max();
+    let mut waiting: Option<Waiting> = None;
     loop {
+        let given_up = waiting.as_ref().zip(wait).map(|(waiting, wait)| waiting.since + wait);
         tokio::select! {
+            () = until(given_up) => {
+                let what = waiting.map_or_else(|| "waiting".to_owned(), |waiting| waiting.what);
+                return Err(still_waiting(job, &what, wait.unwrap_or_default()));
+            }
             Some(line) = lines.next() => {
                 show(&line)?;
                 shown += 1;
@@ -107,6 +114,9 @@ async fn follow(handle: &Handle, job: &Job) -> Result<Exit, Failure> {
                 if let Err(error) = prepare::remember(&job.state, slot.volumes.keys()) {
                     tracing::warn!(%error, "cannot write down which volumes exist");
                 }
+                let what = slot.message.clone().filter(|_| slot.phase == Phase::Waiting);
+                let since = waiting.as_ref().map_or_else(tokio::time::Instant::now, |waiting| waiting.since);
+                waiting = what.map(|what| Waiting { since, what });
                 match slot.phase {
                     Phase::Running if !ready => {
                         ready = true;
@@ -131,6 +141,25 @@ async fn follow(handle: &Handle, job: &Job) -> Result<Exit, Failure> {
             _ = interrupt.recv() => { notify::stopping(); return Err(Failure::Interrupted) }
         }
     }
+}
+
+/// What is waited for, and since when something is.
+struct Waiting {
+    since: tokio::time::Instant,
+    what: String,
+}
+
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn still_waiting(job: &Job, what: &str, wait: Duration) -> Failure {
+    let role = &job.slot.role;
+    Failure::failed(format!("{role} is still {what} after {}", scs_manifest::duration::format(wait)))
+        .hint(format!("see who provides it with `scs disco ls`; `wait:` of the requirement says how long {role} waits"))
 }
 
 /// The lines that came after those already shown: a container that has ended writes no more.
