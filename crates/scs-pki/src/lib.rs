@@ -1,0 +1,24 @@
+//! Certificates: an authority, who somebody is and what they may do, and TLS that asks for it.
+//!
+//! [`Authority`] issues; [`Identity`] is what a certificate says of its holder; [`Live`] keeps the certificate of this process
+//! up to date and gives out TLS configurations; [`Trouble`] says in words why two did not come together.
+//! The one cryptographic provider is aws-lc-rs, named wherever rustls could look for a default.
+
+mod authority;
+mod certificate;
+mod credentials;
+mod files;
+mod identity;
+mod live;
+mod tickets;
+mod tls;
+mod trouble;
+
+pub use authority::{Authority, Entry, Issued, Order, Rotation, Unissued};
+pub use certificate::{Certificate, Unreadable};
+pub use credentials::{Credentials, Files, Unusable};
+pub use identity::{Identity, Kind, NotAnIdentity};
+pub use live::Live;
+pub use rustls;
+pub use tls::identity_of;
+pub use trouble::{Side, Trouble};

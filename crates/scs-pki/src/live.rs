@@ -1,0 +1,140 @@
+//! Certificates that are replaced while everything goes on: read again when their files change.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use rustls::{ClientConfig, ServerConfig};
+
+use crate::{
+    credentials::{Credentials, Files, Unusable},
+    tls,
+};
+
+/// How often the files are looked at, at most.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The certificate of this process, and what it connects and takes connections with. A connection that is open stays as it is when the
+/// certificate changes; the next one takes the new.
+#[derive(Debug)]
+pub struct Live {
+    files: Files,
+    secret: [u8; 32],
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    credentials: Arc<Credentials>,
+    disco: Arc<ServerConfig>,
+    https: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+    stamps: Stamps,
+    looked: Instant,
+}
+
+/// What tells one content of a file from the next without reading it.
+type Stamps = [Option<(u64, i64, i64, u64)>; 3];
+
+impl Live {
+    /// Reads certificate, key and authorities. `secret` is that of the registry, for tickets that other servers take, too; without it they
+    /// end with this process.
+    ///
+    /// # Errors
+    /// Why they cannot be used.
+    pub fn open(files: Files, secret: Option<[u8; 32]>) -> Result<Self, Unusable> {
+        let secret = secret.unwrap_or_else(|| {
+            let mut bytes = [0; 32];
+            // Without randomness there is no TLS either, which the first handshake says.
+            let _ = aws_lc_rs::rand::fill(&mut bytes);
+            bytes
+        });
+        let state = Mutex::new(State::read(&files, &secret)?);
+        Ok(Self { files, secret, state })
+    }
+
+    /// Where the files are.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// What is used now.
+    pub fn credentials(&self) -> Arc<Credentials> {
+        Arc::clone(&self.fresh().credentials)
+    }
+
+    /// What the next client of the discovery protocol is taken with.
+    pub fn disco_server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.fresh().disco)
+    }
+
+    /// What the next client of the HTTP API is taken with.
+    pub fn https_server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.fresh().https)
+    }
+
+    /// What the next connection to a discovery server is made with.
+    pub fn client(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.fresh().client)
+    }
+
+    /// Reads the files again if they have changed; says whether they had.
+    ///
+    /// # Errors
+    /// Why the new ones cannot be used; what was used before is used on.
+    pub fn reload(&self) -> Result<bool, Unusable> {
+        self.look(&mut self.lock())
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        if state.looked.elapsed() >= LOOK
+            && let Err(error) = self.look(&mut state)
+        {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(%error, cause, hint = error.hint(), "the new certificate cannot be used; going on with the one before");
+        }
+        state
+    }
+
+    fn look(&self, state: &mut State) -> Result<bool, Unusable> {
+        state.looked = Instant::now();
+        let now = stamps(&self.files);
+        if now == state.stamps {
+            return Ok(false);
+        }
+        // Whatever comes of it is said once for each change.
+        state.stamps = now;
+        *state = State::read(&self.files, &self.secret)?;
+        let certificate = &state.credentials.certificate;
+        tracing::info!(serial = certificate.serial, holder = %state.credentials.identity, "a new certificate is used");
+        Ok(true)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn read(files: &Files, secret: &[u8; 32]) -> Result<Self, Unusable> {
+        let stamps = stamps(files);
+        let credentials = Credentials::read(files, SystemTime::now())?;
+        let unusable = |source| Unusable::Tls { path: files.certificate.clone(), source };
+        let (disco, https) = tls::servers(&credentials, secret).map_err(unusable)?;
+        let client = tls::client(&credentials).map_err(unusable)?;
+        Ok(Self { credentials: Arc::new(credentials), disco, https, client, stamps, looked: Instant::now() })
+    }
+}
+
+fn stamps(files: &Files) -> Stamps {
+    let stamp = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.size()))
+    };
+    [stamp(&files.certificate), stamp(&files.key), stamp(&files.authorities)]
+}
