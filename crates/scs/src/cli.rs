@@ -1,5 +1,6 @@
 //! What can be typed: definitions only. What the words mean is decided in `settings` and done in `commands`.
 
+pub mod ca;
 pub mod change;
 pub mod host;
 pub mod look;
@@ -105,6 +106,8 @@ pub enum Command {
     Doctor(host::Doctor),
     /// Run server and agent of this machine in the foreground
     Dev(host::Dev),
+    /// Look after the certificates of servers, hosts and people
+    Ca(ca::Ca),
     /// Run one container in the foreground, for systemd or Puppet to own; or a one-off command in its place
     Run(host::Run),
     /// Print the completion script of a shell

@@ -1,6 +1,7 @@
 //! The commands, one file each, and what they share.
 
 mod build;
+mod ca;
 mod change;
 mod compile;
 mod completion;
@@ -59,6 +60,7 @@ pub fn run(command: Command, settings: Settings) -> Outcome {
         Command::Completion(args) => completion::run(&context, &args),
         Command::Docs(args) => docs::run(&context, &args),
         Command::Dev(args) => dev::run(&context, &args),
+        Command::Ca(args) => ca::run(&context, &args),
         Command::Run(args) => run::run(&context, &args),
         other => wait(remote(&context, other)),
     }
