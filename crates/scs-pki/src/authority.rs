@@ -20,9 +20,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 use crate::{
@@ -166,8 +164,9 @@ impl Authority {
     pub fn rotation(&self, now: SystemTime) -> Result<Rotation, Unissued> {
         let current = self.current().number;
         let issued = self.issued()?;
-        let renewed =
-            |one: &ledger::Entry| issued.iter().any(|other| other.holder() == one.holder() && other.generation >= current);
+        let renewed = |one: &ledger::Entry| {
+            issued.iter().any(|other| other.holder() == one.holder() && other.generation >= current)
+        };
         let mut waiting: Vec<String> = issued
             .iter()
             .filter(|entry| entry.generation < current && SystemTime::from(entry.not_after) > now && !renewed(entry))
@@ -175,7 +174,8 @@ impl Authority {
             .collect();
         waiting.sort();
         waiting.dedup();
-        let mut certificates: Vec<_> = self.generations.iter().map(|generation| generation.certificate.clone()).collect();
+        let mut certificates: Vec<_> =
+            self.generations.iter().map(|generation| generation.certificate.clone()).collect();
         let current = certificates.pop().unwrap_or_else(|| self.current().certificate.clone());
         Ok(Rotation { current, older: certificates, waiting })
     }
@@ -222,7 +222,9 @@ impl Authority {
             let place = self.directory.join(generation.number.to_string());
             // Out of sight in one step; a process killed here leaves a directory that no number names.
             let gone = self.directory.join(format!("{}.gone", generation.number));
-            fs::rename(&place, &gone).and_then(|()| fs::remove_dir_all(&gone)).map_err(|source| file(&place, source))?;
+            fs::rename(&place, &gone)
+                .and_then(|()| fs::remove_dir_all(&gone))
+                .map_err(|source| file(&place, source))?;
         }
         *self = Self::open(&self.directory)?;
         self.publish()

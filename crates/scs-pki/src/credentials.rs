@@ -161,7 +161,9 @@ impl Unusable {
                 format!("`chmod 600 {}`; if others may have read it, issue it anew", path.display())
             }
             Unusable::Mismatch { .. } => "copy both files of one `scs ca issue`".to_owned(),
-            Unusable::Expired { .. } => "issue it anew with `scs ca issue`, or see whether the clock is right".to_owned(),
+            Unusable::Expired { .. } => {
+                "issue it anew with `scs ca issue`, or see whether the clock is right".to_owned()
+            }
             Unusable::NotYetValid { .. } => "is this machine's clock right?".to_owned(),
             Unusable::Foreign { .. } => {
                 "copy ca.crt and tls.crt from the same `scs ca issue`; after a rotation, issue the certificate anew"
@@ -182,12 +184,12 @@ impl Credentials {
         let authorities = read(&files.authorities)?;
         let (roots, trust) = trusted(&authorities).ok_or_else(|| content(&files.authorities, "authority"))?;
         let chain = certificates(&read(&files.certificate)?);
-        let chain = chain.filter(|chain| !chain.is_empty()).ok_or_else(|| content(&files.certificate, "certificate"))?;
+        let chain =
+            chain.filter(|chain| !chain.is_empty()).ok_or_else(|| content(&files.certificate, "certificate"))?;
         let certificate =
             Certificate::read(&chain[0]).map_err(|Unreadable| content(&files.certificate, "certificate"))?;
-        let identity = certificate
-            .identity()
-            .map_err(|source| Unusable::Identity { path: files.certificate.clone(), source })?;
+        let identity =
+            certificate.identity().map_err(|source| Unusable::Identity { path: files.certificate.clone(), source })?;
         let key = key(&files.key)?;
         current(files, &certificate, now)?;
 
@@ -195,10 +197,8 @@ impl Credentials {
         let provider = tls::provider();
         let signer = provider.key_provider.load_private_key(key).map_err(unusable)?;
         let key = CertifiedKey::new(chain, signer);
-        key.keys_match().map_err(|_| Unusable::Mismatch {
-            certificate: files.certificate.clone(),
-            key: files.key.clone(),
-        })?;
+        key.keys_match()
+            .map_err(|_| Unusable::Mismatch { certificate: files.certificate.clone(), key: files.key.clone() })?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider)
             .build()
             .map_err(|_| content(&files.authorities, "authority"))?;
@@ -206,9 +206,7 @@ impl Credentials {
         verifier.verify_client_cert(&key.cert[0], &key.cert[1..], at).map_err(|error| match error {
             rustls::Error::InvalidCertificate(
                 rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature,
-            ) => {
-                Unusable::Foreign { certificate: files.certificate.clone(), authorities: files.authorities.clone() }
-            }
+            ) => Unusable::Foreign { certificate: files.certificate.clone(), authorities: files.authorities.clone() },
             other => unusable(other),
         })?;
         Ok(Self { identity, certificate, key: Arc::new(key), roots, trust })

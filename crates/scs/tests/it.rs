@@ -1,6 +1,8 @@
 //! The real program as people and scripts meet it: what it prints, where, and how it ends. Nothing here needs an engine.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+#[path = "it/ca.rs"]
+mod ca;
 #[path = "it/manifests.rs"]
 mod manifests;
 #[path = "it/support.rs"]

@@ -10,7 +10,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 fn order(kind: Kind, name: &str) -> Order {
     let mut identity = Identity::new(kind, name).unwrap();
     identity.provide.push("prod/blog".parse().unwrap());
-    let addresses = if kind == Kind::Server { vec!["disco.example.org".to_owned(), "::1".to_owned()] } else { Vec::new() };
+    let addresses =
+        if kind == Kind::Server { vec!["disco.example.org".to_owned(), "::1".to_owned()] } else { Vec::new() };
     Order { identity, addresses, valid: DAY }
 }
 

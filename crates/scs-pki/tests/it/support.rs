@@ -54,7 +54,8 @@ impl World {
         let kind = if name == "disco1" { Kind::Server } else { Kind::Host };
         let mut identity = Identity::new(kind, name).unwrap();
         identity.provide.push("prod/blog".parse().unwrap());
-        let addresses = if kind == Kind::Server { vec!["localhost".to_owned(), "127.0.0.1".to_owned()] } else { vec![] };
+        let addresses =
+            if kind == Kind::Server { vec!["localhost".to_owned(), "127.0.0.1".to_owned()] } else { vec![] };
         let issued = self.authority.issue(&Order { identity, addresses, valid: DAY }, now).unwrap();
         issued.write(&self.place.path().join(name)).unwrap()
     }
@@ -102,13 +103,11 @@ pub fn handshake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, name: &
     let mut refused = Refused { client: None, server: None };
     for _ in 0..10 {
         let _ = client.write_tls(&mut to_server);
-        refused.server = refused.server.or(pass(&mut to_server, |bytes| server.read_tls(bytes)).or_else(|| {
-            server.process_new_packets().err().map(|error| Trouble::of_tls(&error))
-        }));
+        refused.server = refused.server.or(pass(&mut to_server, |bytes| server.read_tls(bytes))
+            .or_else(|| server.process_new_packets().err().map(|error| Trouble::of_tls(&error))));
         let _ = server.write_tls(&mut to_client);
-        refused.client = refused.client.or(pass(&mut to_client, |bytes| client.read_tls(bytes)).or_else(|| {
-            client.process_new_packets().err().map(|error| Trouble::of_tls(&error))
-        }));
+        refused.client = refused.client.or(pass(&mut to_client, |bytes| client.read_tls(bytes))
+            .or_else(|| client.process_new_packets().err().map(|error| Trouble::of_tls(&error))));
     }
     if refused.client.is_some() || refused.server.is_some() {
         return Err(refused);

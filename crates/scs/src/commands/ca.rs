@@ -39,7 +39,10 @@ fn init(context: &Context, args: &Init) -> Outcome {
     }
     Authority::create(&directory, &name, SystemTime::now()).map_err(|error| failure(&error))?;
     context.printer.line(directory.display().to_string())?;
-    context.printer.note(format!("made the authority {name}; whoever has its keys gets in everywhere, so keep {} to yourself", directory.display()));
+    context.printer.note(format!(
+        "made the authority {name}; whoever has its keys gets in everywhere, so keep {} to yourself",
+        directory.display()
+    ));
     context.printer.note("next: `scs ca issue server NAME --address …`, then `scs ca issue host NAME --provide …`");
     Ok(Exit::DONE)
 }
@@ -59,8 +62,10 @@ fn issue(context: &Context, args: &Issue) -> Outcome {
             .hint("take a minute at least, e.g. 12h or 90d")
     })?;
     let authority = Authority::open(&place(context, &args.place)).map_err(|error| failure(&error))?;
-    let directory =
-        args.to.clone().unwrap_or_else(|| context.settings.state.join("certificates").join(format!("{kind}-{}", args.name)));
+    let directory = args
+        .to
+        .clone()
+        .unwrap_or_else(|| context.settings.state.join("certificates").join(format!("{kind}-{}", args.name)));
     let order = Order { identity, addresses: args.address.clone(), valid };
     let issued = authority.issue(&order, SystemTime::now()).map_err(|error| failure(&error))?;
     let files = issued.write(&directory).map_err(|error| failure(&error))?;
@@ -114,7 +119,9 @@ fn list(context: &Context, args: &List) -> Outcome {
             .chain(&rotation.older)
             .map(|certificate| said(certificate, None))
             .collect();
-        context.printer.json(&json!({ "authorities": authorities, "waiting": rotation.waiting, "certificates": issued }))?;
+        context
+            .printer
+            .json(&json!({ "authorities": authorities, "waiting": rotation.waiting, "certificates": issued }))?;
         return Ok(Exit::DONE);
     }
     context.printer.note(format!("{}, until {}", rotation.current.subject, text::time(rotation.current.not_after)));
@@ -205,9 +212,7 @@ fn failure(error: &Unissued) -> Failure {
         Unissued::Another { .. } => "take another directory with `--to DIR`; nothing was written there".to_owned(),
         Unissued::Rotating => "`scs ca ls` says who waits; `scs ca rotate --finish` ends it".to_owned(),
         Unissued::NotRotating => "`scs ca rotate` begins one".to_owned(),
-        Unissued::Waiting(_) => {
-            "issue theirs anew, or turn them away with `--anyway`; nothing was changed".to_owned()
-        }
+        Unissued::Waiting(_) => "issue theirs anew, or turn them away with `--anyway`; nothing was changed".to_owned(),
         Unissued::Order(_) => "nothing was issued".to_owned(),
         Unissued::Made(_) => "this is a defect; nothing was issued".to_owned(),
     };
