@@ -8,66 +8,18 @@ use std::{
 use disco_proto::{Answer, Code, Failure, Id, Message, Method, message::Drain};
 
 use crate::{
+    brake::Brake,
+    connection::Connection,
     drain::Drains,
     grants::Grants,
     input::{Conn, Effect, Input, Time},
+    options::Options,
     registry::Registry,
     require::{Requirement, RequirementId},
-    session::{Connection, Session, SessionId},
+    session::{Session, SessionId},
+    stats::Counters,
     timers::{Timer, Timers},
 };
-
-/// How patient a registry is.
-#[derive(Clone)]
-pub struct Options {
-    /// Which start of which server this is; short, and never the same twice. Part of session ids.
-    pub epoch: String,
-    /// Secret of the session tokens, the same on every server of a registry.
-    pub secret: [u8; 32],
-    /// The interval at which clients say something; three missed, and their endpoints expire.
-    pub heartbeat: Duration,
-    /// How long after the start nothing is dropped that was never heard of here.
-    pub hold: Duration,
-    /// How long a better tier must be there before subscribers go back to it.
-    pub failback: Duration,
-    /// The window of a client that does not name one.
-    pub window: Duration,
-    /// The longest window and park that are granted.
-    pub longest: Duration,
-    /// `changed` messages that one session may have unanswered. Bounds what waits for a slow client.
-    pub in_flight: usize,
-}
-
-/// Without the secret.
-impl std::fmt::Debug for Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options")
-            .field("epoch", &self.epoch)
-            .field("heartbeat", &self.heartbeat)
-            .field("hold", &self.hold)
-            .field("failback", &self.failback)
-            .field("window", &self.window)
-            .field("longest", &self.longest)
-            .field("in_flight", &self.in_flight)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Options {
-    /// The defaults of the design.
-    pub fn new(epoch: impl Into<String>, secret: [u8; 32]) -> Self {
-        Self {
-            epoch: epoch.into(),
-            secret,
-            heartbeat: Duration::from_secs(1),
-            hold: Duration::from_secs(15),
-            failback: Duration::from_secs(10),
-            window: Duration::from_secs(3),
-            longest: Duration::from_secs(3600),
-            in_flight: 64,
-        }
-    }
-}
 
 /// The registry of one server, and its clients.
 #[derive(Debug)]
@@ -82,8 +34,14 @@ pub struct Core {
     /// Session ids on the wire → sessions.
     pub(crate) names: HashMap<Box<str>, SessionId>,
     pub(crate) requirements: HashMap<RequirementId, Requirement>,
+    /// Sessions that may have something to be told, before this input is done.
+    pub(crate) ready: Vec<SessionId>,
     pub(crate) drains: Drains,
     pub(crate) timers: Timers,
+    pub(crate) brake: Brake,
+    pub(crate) counters: Counters,
+    /// Counts what a snapshot would show.
+    pub(crate) changes: u64,
     /// The last number given to a session, requirement, drain or request.
     numbers: u64,
     pulsing: bool,
@@ -103,8 +61,12 @@ impl Core {
             sessions: BTreeMap::new(),
             names: HashMap::new(),
             requirements: HashMap::new(),
+            ready: Vec::new(),
             drains: Drains::default(),
             timers,
+            brake: Brake::default(),
+            counters: Counters::default(),
+            changes: 0,
             numbers: 0,
             pulsing: false,
         }
@@ -129,11 +91,18 @@ impl Core {
                 }
             }
         }
+        self.pump_all(out);
     }
 
     /// When [`Input::Tick`] is wanted at the latest.
     pub fn next_deadline(&self) -> Option<Time> {
         self.timers.next()
+    }
+
+    /// The heartbeat that clients are told: the longer, the more of them there are, so that pings never take more than their share.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        let crowds = self.conns.len().div_ceil(self.options.crowd.max(1)).max(1);
+        self.options.heartbeat * u32::try_from(crowds).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn number(&mut self) -> u64 {
@@ -159,8 +128,9 @@ impl Core {
                 Timer::Claim(session) => self.claim_due(session, at, out),
                 Timer::Drain(drain) => self.drain_due(drain, out),
                 Timer::Leaving(topic, key) => self.leaving_due(topic, &key, out),
-                Timer::Failback(requirement) => self.failback_due(requirement, out),
+                Timer::Failback(requirement) => self.failback_due(requirement),
                 Timer::Hold => self.hold_over(out),
+                Timer::Brake => self.brake_due(out),
                 Timer::Pulse => {
                     self.pulsing = !self.sessions.is_empty();
                     if self.pulsing {
@@ -180,12 +150,18 @@ impl Core {
         let session = connection.session;
         match (message, session) {
             (Message::Call { id, method: Method::Open(open) }, None) => self.open(conn, id, open, out),
-            (Message::Call { id, method: Method::Ping }, _) => {
-                let pong = disco_proto::message::Pong { heartbeat: millis(self.options.heartbeat) };
+            (Message::Call { id, method: Method::Ping }, session) => {
+                let heartbeat = self.heartbeat();
+                // Who does not ask for an answer is not told, and keeps to what it knows.
+                if let Some(session) = session.filter(|_| id.is_some()) {
+                    self.sessions.get_mut(&session).expect("a connection's session exists").heartbeat = heartbeat;
+                }
+                let pong = disco_proto::message::Pong { heartbeat: millis(heartbeat) };
                 self.answer(conn, id, Ok(Answer::Pong(pong)), out);
             }
             (Message::Call { id, method }, Some(session)) => {
-                if let Err(failure) = permitted(&connection.grants, &method) {
+                let taken = connection.take(self.now, cost(&method), self.options.limits.messages);
+                if let Err(failure) = taken.and_then(|()| permitted(&connection.grants, &method)) {
                     self.answer(conn, id, Err(failure), out);
                     return;
                 }
@@ -219,7 +195,6 @@ impl Core {
                     && self.requirements[&requirement].dirty
                 {
                     self.enqueue(requirement);
-                    self.pump(session, out);
                 }
                 return;
             }
@@ -244,10 +219,29 @@ impl Core {
     }
 
     /// Answers a request; a notification gets none.
-    pub(crate) fn answer(&self, conn: Conn, id: Option<Id>, result: Result<Answer, Failure>, out: &mut Vec<Effect>) {
+    pub(crate) fn answer(
+        &mut self,
+        conn: Conn,
+        id: Option<Id>,
+        result: Result<Answer, Failure>,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Err(failure) = &result {
+            self.counters.refused(failure.code, failure.limit);
+        }
         if id.is_some() {
             out.push(Effect::Send(conn, Box::new(Message::Answer { id, result })));
         }
+    }
+}
+
+/// How much of a connection's share a message takes. What keeps a client alive, or tells the server what it waits for, takes nothing.
+fn cost(method: &Method) -> u32 {
+    match method {
+        Method::Ping | Method::Applied(_) | Method::Close => 0,
+        // It may look at the whole registry.
+        Method::List(_) => 100,
+        _ => 1,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Telling subscribers: from what they were told to what is true, as a difference, when they can take it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use disco_proto::{
     Answer, Code, Endpoint, Failure, Health, Message, Method, Query, Reason,
@@ -9,7 +9,7 @@ use disco_proto::{
 
 use crate::{
     core::Core,
-    input::{Conn, Effect},
+    input::{Conn, Effect, Time},
     matching::{self, Attributes, Rank},
     registry::{Record, Topic, TopicId},
     require::{Flight, Requirement, RequirementId, Told},
@@ -22,13 +22,12 @@ pub(crate) const BUDGET: usize = 400 * 1024;
 
 impl Core {
     /// Something about a provision changed (or it went, for this reason): whom it concerns is told.
-    pub(crate) fn touch(&mut self, topic: TopicId, key: &Arc<str>, gone: Option<Reason>, out: &mut Vec<Effect>) {
+    pub(crate) fn touch(&mut self, topic: TopicId, key: &Arc<str>, gone: Option<Reason>) {
         // While the registry has not heard of everyone, only what a provider says counts, not its silence.
         let said = |reason: &Reason| matches!(reason, Reason::Left | Reason::Died | Reason::Draining);
         let gone = gone.filter(|reason| !self.holding || said(reason));
         let role = key.split_once('/').map_or("", |(role, _)| role);
         let concerned = self.registry.topic(topic).requirements.clone();
-        let mut sessions = BTreeSet::new();
         for id in concerned {
             let requirement = self.requirements.get_mut(&id).expect("a topic's requirement exists");
             if requirement.query.role != "*" && requirement.query.role != role {
@@ -41,28 +40,35 @@ impl Core {
                 // How long a better tier has been there must be known even while nothing can be sent.
                 self.choose(id);
             }
-            sessions.extend(self.enqueue(id));
-        }
-        for session in sessions {
-            self.pump(session, out);
+            self.enqueue(id);
         }
     }
 
-    /// Puts a requirement into its session's queue; returns the session if there is something to do for it now.
-    pub(crate) fn enqueue(&mut self, id: RequirementId) -> Option<SessionId> {
+    /// Puts a requirement into its session's queue.
+    pub(crate) fn enqueue(&mut self, id: RequirementId) {
         let requirement = self.requirements.get_mut(&id).expect("asked for by id");
         requirement.dirty = true;
         if requirement.flight != Flight::Ready || requirement.queued {
-            return None;
+            return;
         }
         requirement.queued = true;
         let session = self.sessions.get_mut(&requirement.session).expect("a requirement's session exists");
         session.dirty.push_back(id);
-        Some(requirement.session)
+        self.ready.push(requirement.session);
+    }
+
+    /// Sends everyone what there is for them and they can take. Once, when everything that happened together has been taken in, so that
+    /// nobody is told of what was true in between.
+    pub(crate) fn pump_all(&mut self, out: &mut Vec<Effect>) {
+        let mut ready = std::mem::take(&mut self.ready);
+        for session in ready.drain(..) {
+            self.pump(session, out);
+        }
+        self.ready = ready;
     }
 
     /// Sends a session what it can take.
-    pub(crate) fn pump(&mut self, id: SessionId, out: &mut Vec<Effect>) {
+    fn pump(&mut self, id: SessionId, out: &mut Vec<Effect>) {
         loop {
             let Some(session) = self.sessions.get_mut(&id) else { return };
             let Ok(conn) = session.conn else { return };
@@ -122,7 +128,8 @@ impl Core {
                 self.dispatch(conn, id, Method::Snapshot(snapshot), out);
             }
         }
-        self.pump(session, out);
+        // It can take one more.
+        self.ready.push(session);
     }
 
     /// The next difference of a requirement, noted as told; `None` if there is none, unless one is wanted in any case.
@@ -138,6 +145,7 @@ impl Core {
             return None;
         }
         requirement.seq += 1;
+        self.counters.deliveries += 1;
         requirement.complete = complete;
         for (key, endpoint) in difference.updates.iter().chain(&difference.adds) {
             requirement.told.insert(Arc::clone(key), Told { version: endpoint.version, gone: None });
@@ -165,9 +173,12 @@ impl Core {
         let own = &self.sessions[&requirement.session].attributes;
         let Requirement { query, told, better_since, .. } = requirement;
         if query.prefer.is_empty() {
-            return matching::admitted(query, topic).map(|(_, record)| Rank::of(record)).min().map(|rank| (rank, 0));
+            return matching::admitted(query, topic, Some(told))
+                .map(|(_, record)| Rank::of(record))
+                .min()
+                .map(|rank| (rank, 0));
         }
-        let Some((rank, best)) = matching::best(query, own, topic) else {
+        let Some((rank, best)) = matching::best(query, own, topic, Some(told)) else {
             *better_since = None;
             return None;
         };
@@ -196,11 +207,9 @@ impl Core {
         }
     }
 
-    pub(crate) fn failback_due(&mut self, id: RequirementId, out: &mut Vec<Effect>) {
-        if self.requirements.contains_key(&id)
-            && let Some(session) = self.enqueue(id)
-        {
-            self.pump(session, out);
+    pub(crate) fn failback_due(&mut self, id: RequirementId) {
+        if self.requirements.contains_key(&id) {
+            self.enqueue(id);
         }
     }
 
@@ -208,12 +217,20 @@ impl Core {
     pub(crate) fn hold_over(&mut self, out: &mut Vec<Effect>) {
         self.holding = false;
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for id in &sessions {
+            let Some(session) = self.sessions.get(id) else { continue };
+            if session.restored && session.due == Time::MAX {
+                self.expire(*id, Reason::Lost, out);
+            } else if session.connected() && !self.claims(*id) {
+                self.drop_unclaimed(*id, out);
+            }
+        }
         for session in sessions {
-            let all: Vec<RequirementId> = self.sessions[&session].requirements.values().copied().collect();
+            let Some(owner) = self.sessions.get(&session) else { continue };
+            let all: Vec<RequirementId> = owner.requirements.values().copied().collect();
             for requirement in all {
                 self.enqueue(requirement);
             }
-            self.pump(session, out);
         }
     }
 
@@ -225,9 +242,9 @@ impl Core {
         };
         let topic = self.registry.topic(topic);
         let own = &self.sessions[&session].attributes;
-        let chosen = matching::best(query, own, topic);
+        let chosen = matching::best(query, own, topic, None);
         let mut budget = BUDGET;
-        for (_, record) in matching::admitted(query, topic) {
+        for (_, record) in matching::admitted(query, topic, None) {
             if Some((Rank::of(record), matching::tier(query, own, &record.endpoint))) == chosen {
                 if budget == 0 {
                     resolved.complete = false;
@@ -265,7 +282,9 @@ impl Difference {
         holding: bool,
     ) -> Self {
         let Requirement { query, told, .. } = requirement;
-        let unheard = |key: &Arc<str>, told: &Told| told.gone.is_none() && !topic.records.contains_key(key);
+        let heard =
+            |key: &Arc<str>| topic.records.get(key).is_some_and(|record| !record.unclaimed && !record.endpoint.suspect);
+        let unheard = |key: &Arc<str>, told: &Told| told.gone.is_none() && !heard(key);
         // After a restart, as long as something that the subscriber has may still come back, it is neither taken away nor replaced by
         // something less preferred; whatever is as good may come.
         let waiting = holding && told.iter().any(|(key, told)| unheard(key, told));
@@ -277,7 +296,9 @@ impl Difference {
         };
         let mut difference = Self::default();
         let mut budget = Budget(BUDGET);
-        for (key, record) in matching::admitted(query, topic).filter(|(key, record)| wanted(key, record)) {
+        // Nothing is told of what only a snapshot says.
+        let claimed = matching::admitted(query, topic, None);
+        for (key, record) in claimed.filter(|(key, record)| wanted(key, record)) {
             let list = match told.get(key) {
                 None => &mut difference.adds,
                 Some(told) if told.version != record.endpoint.version => &mut difference.updates,

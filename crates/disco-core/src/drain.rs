@@ -21,6 +21,13 @@ pub(crate) struct Drains {
     all: HashMap<u64, Drain>,
 }
 
+impl Drains {
+    /// How many withdrawals wait.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+}
+
 #[derive(Debug)]
 struct Drain {
     conn: Conn,

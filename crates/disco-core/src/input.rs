@@ -40,4 +40,25 @@ pub enum Effect {
     Close(Conn),
     /// Tell whoever watches the registry that it changed.
     Changed(Observed),
+    /// Tell those who look after this server.
+    Alarm(Alarm),
+}
+
+/// What those who look after a server should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alarm {
+    /// So many hosts fell silent at once that their endpoints are kept as suspect.
+    BrakeOn {
+        /// Hosts that nobody has heard of for two heartbeats.
+        overdue: usize,
+        /// Hosts that provide anything.
+        hosts: usize,
+    },
+    /// Nothing is suspect any more.
+    BrakeOff {
+        /// Sessions that were given up.
+        evicted: usize,
+        /// Sessions that came back.
+        returned: usize,
+    },
 }

@@ -7,6 +7,8 @@
 //! difference to what is *true* whenever the subscriber can take it, so a slow one costs no more memory than a quick one and
 //! skips what was true in between.
 
+mod brake;
+mod connection;
 mod core;
 mod deliver;
 mod drain;
@@ -14,19 +16,25 @@ mod grants;
 mod input;
 mod matching;
 mod observe;
+mod options;
 mod provide;
 mod registry;
 mod require;
+mod save;
 mod session;
+mod stats;
 mod timers;
 mod token;
 mod view;
 
 pub use crate::{
-    core::{Core, Options},
+    brake::BrakeView,
+    core::Core,
     grants::{Grants, NotAScope, Permit, Scope},
-    input::{Conn, Effect, Input, Time},
+    input::{Alarm, Conn, Effect, Input, Time},
     matching::{Attributes, Verdict},
     observe::{Filter, Observed, What},
+    options::{BrakeOptions, Limits, Options},
+    stats::{ProvisionStats, Stats},
     view::{ProvisionView, RegistryView, RequirementView, SessionView},
 };

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use disco_proto::{Endpoint, Health, Query};
 
-use crate::registry::{Record, Topic};
+use crate::{
+    registry::{Record, Topic},
+    require::Told,
+};
 
 /// How good an endpoint is, the best first. Only the best rank that is not empty is delivered, so that one slow dependency does not take a
 /// whole chain down, and a move never leaves a subscriber with nothing while something still works.
@@ -73,9 +76,15 @@ pub(crate) fn tier(query: &Query, own: &Attributes, endpoint: &Endpoint) -> usiz
     query.prefer.iter().position(agrees).unwrap_or(query.prefer.len())
 }
 
-/// The records that a query admits.
-pub(crate) fn admitted<'a>(query: &'a Query, topic: &'a Topic) -> impl Iterator<Item = (&'a Arc<str>, &'a Record)> {
-    topic.of_role(query).filter(|(_, record)| admits(query, record))
+/// The records that a query admits. What nobody has claimed since a restart is there only for those who have been told of it.
+pub(crate) fn admitted<'a>(
+    query: &'a Query,
+    topic: &'a Topic,
+    told: Option<&'a BTreeMap<Arc<str>, Told>>,
+) -> impl Iterator<Item = (&'a Arc<str>, &'a Record)> {
+    let there =
+        move |key: &Arc<str>, record: &Record| !record.unclaimed || told.is_some_and(|told| told.contains_key(key));
+    topic.of_role(query).filter(move |(key, record)| there(key, record) && admits(query, record))
 }
 
 pub(crate) fn admits(query: &Query, record: &Record) -> bool {
@@ -84,8 +93,13 @@ pub(crate) fn admits(query: &Query, record: &Record) -> bool {
 }
 
 /// The best rank and, within it, the best tier there is.
-pub(crate) fn best(query: &Query, own: &Attributes, topic: &Topic) -> Option<(Rank, usize)> {
-    admitted(query, topic).map(|(_, record)| (Rank::of(record), tier(query, own, &record.endpoint))).min()
+pub(crate) fn best(
+    query: &Query,
+    own: &Attributes,
+    topic: &Topic,
+    told: Option<&BTreeMap<Arc<str>, Told>>,
+) -> Option<(Rank, usize)> {
+    admitted(query, topic, told).map(|(_, record)| (Rank::of(record), tier(query, own, &record.endpoint))).min()
 }
 
 /// Says of every endpoint of the topic why a subscriber that has `current` (its tier; `None`: nothing yet) gets it or does not.
@@ -114,5 +128,6 @@ pub(crate) fn verdicts(
             _ => Verdict::Chosen,
         }
     };
-    topic.records.values().map(|record| (Arc::clone(&record.endpoint), judge(record))).collect()
+    let claimed = topic.records.values().filter(|record| !record.unclaimed);
+    claimed.map(|record| (Arc::clone(&record.endpoint), judge(record))).collect()
 }

@@ -57,15 +57,20 @@ impl Filter {
 impl Observed {
     /// What a watcher of the registry sees of a commit; `None` if only who provides it changed.
     pub(crate) fn of(rev: u64, applied: Applied) -> Option<Self> {
+        // What nobody has claimed since a restart is not there yet.
+        let there = |record: &Record| !record.unclaimed;
         let same = |one: &Record, other: &Record| one.endpoint == other.endpoint && one.leaving == other.leaving;
         let (what, record) = match applied {
-            Applied::Put { before: Some(before), now } if same(&before, now) => return None,
-            Applied::Put { before, now } => (if before.is_some() { What::Updated } else { What::Added }, now),
-            Applied::Leaving(record) => (What::Leaving(record.leaving?.0), record),
-            Applied::Removed(record, reason) => {
+            Applied::Put { before, now } if there(now) => match before.filter(there) {
+                Some(before) if same(&before, now) => return None,
+                Some(_) => (What::Updated, now),
+                None => (What::Added, now),
+            },
+            Applied::Leaving { now, .. } if there(now) => (What::Leaving(now.leaving?.0), now),
+            Applied::Removed(record, reason) if there(&record) => {
                 return Some(Self { rev, what: What::Dropped(reason), endpoint: record.endpoint });
             }
-            Applied::Nothing => return None,
+            _ => return None,
         };
         Some(Self { rev, what, endpoint: Arc::clone(&record.endpoint) })
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use disco_proto::{
-    Answer, Code, Endpoint, Failure, Id, Provision, Reason,
+    Answer, Code, Endpoint, Failure, Id, Limit, Provision, Reason,
     message::{Provided, Withdraw, Withdrawn},
 };
 
@@ -26,15 +26,21 @@ impl Core {
         let name = &provision.name;
         let topic = self.registry.topic_of(&name.environment, &name.service, &name.endpoint);
         let key: Arc<str> = provision.key().into();
-        let session = &self.sessions[&id];
         let existing = self.registry.topic(topic).records.get_key_value(&key);
-        if let Some((_, record)) = existing {
-            self.may_provide(id, record, provision)?;
+        match existing {
+            Some((_, record)) => self.may_provide(id, record, provision)?,
+            None => {
+                if let Err(failure) = self.has_room(id, topic) {
+                    self.registry.tidy(topic);
+                    return Err(failure);
+                }
+            }
         }
         let endpoint = Endpoint::of(provision);
         if let Some((key, record)) = existing
             && record.session == id
             && record.leaving.is_none()
+            && !record.unclaimed
             && *record.endpoint == endpoint
         {
             // Said again, as after a reconnect: nothing to tell anybody.
@@ -53,25 +59,50 @@ impl Core {
             endpoint: Arc::new(endpoint),
             incarnation: provision.incarnation,
             session: id,
-            owner: Arc::clone(&session.owner),
+            owner: Arc::clone(&self.sessions[&id].owner),
             leaving: None,
+            unclaimed: false,
         };
         if let Some(before) = before.filter(|before| *before != id)
             && let Some(session) = self.sessions.get_mut(&before)
         {
             session.provisions.remove(&(topic, Arc::clone(&key)));
+            let empty = session.provisions.is_empty();
+            if empty && self.brake.returned(before) {
+                // Its host is back with another session, and this one has nothing left.
+                self.end(before, Reason::Lost, out);
+                self.release(out);
+            }
         }
         let session = self.sessions.get_mut(&id).expect("the caller's session exists");
         session.provisions.insert((topic, Arc::clone(&key)));
         self.commit(topic, Change::Put(Arc::clone(&key), record), out);
         let rev = self.registry.rev;
         self.abandon_drains(topic, &key, out);
-        self.touch(topic, &key, None, out);
+        self.touch(topic, &key, None);
         Ok(Provided { rev })
+    }
+
+    /// Whether a session may provide one more, and a topic hold it.
+    fn has_room(&self, id: SessionId, topic: TopicId) -> Result<(), Failure> {
+        let limits = &self.options.limits;
+        if self.sessions[&id].provisions.len() >= limits.provisions {
+            let words = format!("this session provides {} endpoints, and may not provide more", limits.provisions);
+            return Err(Failure::limit(Limit::Provisions, words));
+        }
+        if self.registry.topic(topic).records.len() >= limits.topic {
+            let words = format!("{} endpoints are provided under this name, and not more may be", limits.topic);
+            return Err(Failure::limit(Limit::Topic, words));
+        }
+        Ok(())
     }
 
     /// Whether a session may provide what is provided already.
     fn may_provide(&self, id: SessionId, record: &Record, provision: &Provision) -> Result<(), Failure> {
+        if record.unclaimed {
+            // A snapshot is no reason to refuse somebody who is there.
+            return Ok(());
+        }
         let what = || format!("{} of {}", provision.name, provision.instance);
         let session = &self.sessions[&id];
         if record.session != id && record.owner != session.owner {
@@ -96,7 +127,7 @@ impl Core {
         withdraw: &Withdraw,
         out: &mut Vec<Effect>,
     ) {
-        let refuse = |core: &Self, code, words: String, out: &mut Vec<Effect>| {
+        let refuse = |core: &mut Self, code, words: String, out: &mut Vec<Effect>| {
             core.answer(conn, request.clone(), Err(Failure::new(code, words)), out);
         };
         if !matches!(withdraw.reason, Reason::Left | Reason::Died | Reason::Draining) {
@@ -111,7 +142,9 @@ impl Core {
             return self.answer(conn, request, Ok(Answer::Withdrawn(withdrawn)), out);
         };
         let key = match self.registry.topic(topic).records.get_key_value(key.as_str()) {
-            Some((_, record)) if record.session != id && record.owner != self.sessions[&id].owner => {
+            Some((_, record))
+                if record.session != id && record.owner != self.sessions[&id].owner && !record.unclaimed =>
+            {
                 let words = format!("{} of {} is provided from {}", withdraw.name, withdraw.instance, record.owner);
                 return refuse(self, Code::Owned, words, out);
             }
@@ -149,7 +182,7 @@ impl Core {
         }
         self.commit(topic, Change::Leave(Arc::clone(key), reason, until), out);
         self.timers.at(until, Timer::Leaving(topic, Arc::clone(key)));
-        self.touch(topic, key, None, out);
+        self.touch(topic, key, None);
     }
 
     pub(crate) fn leaving_due(&mut self, topic: TopicId, key: &Arc<str>, out: &mut Vec<Effect>) {
@@ -177,8 +210,11 @@ impl Core {
 
     /// Commits a change, and says so to whoever watches.
     pub(crate) fn commit(&mut self, topic: TopicId, change: Change, out: &mut Vec<Effect>) {
+        self.changes += 1;
         let rev = self.registry.rev + 1;
-        out.extend(Observed::of(rev, self.registry.apply(topic, change)).map(Effect::Changed));
+        let applied = self.registry.apply(topic, change);
+        self.counters.committed(&applied);
+        out.extend(Observed::of(rev, applied).map(Effect::Changed));
     }
 
     fn disown(&mut self, topic: TopicId, key: &Arc<str>) {
@@ -194,7 +230,7 @@ impl Core {
             self.commit(topic, Change::Remove(Arc::clone(key), reason), out);
         }
         // Even if it was not there: a subscriber may have brought it along from before this server's start.
-        self.touch(topic, key, Some(reason), out);
+        self.touch(topic, key, Some(reason));
         self.registry.tidy(topic);
     }
 }

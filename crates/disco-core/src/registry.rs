@@ -37,6 +37,8 @@ pub(crate) struct Record {
     pub(crate) owner: Arc<str>,
     /// It is going, and stays usable until a successor is there or this time comes.
     pub(crate) leaving: Option<(Reason, Time)>,
+    /// It comes from a snapshot, and its provider has not said it again.
+    pub(crate) unclaimed: bool,
 }
 
 impl Record {
@@ -68,7 +70,12 @@ pub(crate) enum Applied<'a> {
         now: &'a Record,
     },
     /// It is going.
-    Leaving(&'a Record),
+    Leaving {
+        /// As it was before.
+        before: Record,
+        /// As it is now.
+        now: &'a Record,
+    },
     /// It was there.
     Removed(Record, Reason),
     /// It had gone already.
@@ -170,8 +177,9 @@ impl Registry {
             },
             Change::Leave(key, reason, until) => match records.get_mut(&key) {
                 Some(record) => {
+                    let before = record.clone();
                     record.leaving = Some((reason, until));
-                    Applied::Leaving(record)
+                    Applied::Leaving { before, now: record }
                 }
                 None => Applied::Nothing,
             },

@@ -6,7 +6,7 @@ use std::{
 };
 
 use disco_proto::{
-    Answer, Code, Failure, Query, Reason, Version,
+    Answer, Code, Failure, Limit, Query, Reason, Version,
     message::{Applied, Change, Require},
 };
 
@@ -115,6 +115,12 @@ impl Core {
         out: &mut Vec<Effect>,
     ) -> Result<RequirementId, Failure> {
         let Require { id, query, known } = require;
+        let existing = self.sessions[&session].requirements.get(id.as_str()).copied();
+        let most = self.options.limits.requirements;
+        if existing.is_none() && self.sessions[&session].requirements.len() >= most {
+            let words = format!("this session has {most} requirements, and may not have more");
+            return Err(Failure::limit(Limit::Requirements, words));
+        }
         let topic = self.registry.topic_of(&query.environment, &query.service, &query.endpoint);
         let told: BTreeMap<Arc<str>, Told> = known
             .into_iter()
@@ -128,7 +134,6 @@ impl Core {
                 (key, Told { version, gone: None })
             })
             .collect();
-        let existing = self.sessions[&session].requirements.get(id.as_str()).copied();
         let requirement = match existing {
             Some(requirement) => {
                 self.replace(requirement, query, topic, told, out);

@@ -7,14 +7,16 @@ use std::{
 };
 
 use disco_proto::{
-    Answer, Code, Failure, Id, PROTOCOL, Reason,
+    Answer, Code, Failure, Id, Limit, PROTOCOL, Reason,
     message::{Identity, Open, Opened, Park},
+    snapshot::SavedSession,
 };
 
 use crate::{
     core::{Core, millis},
     grants::Grants,
     input::{Conn, Effect, Time},
+    options::Options,
     registry::TopicId,
     require::RequirementId,
     timers::Timer,
@@ -22,18 +24,10 @@ use crate::{
 };
 
 /// Heartbeats that may be missed.
-const MISSED: u32 = 3;
+pub(crate) const MISSED: u32 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SessionId(pub(crate) u64);
-
-/// One connection, with or without a session.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) session: Option<SessionId>,
-    pub(crate) heard: Time,
-    pub(crate) grants: Grants,
-}
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -44,13 +38,19 @@ pub(crate) struct Session {
     /// Who owns what it provides: its host, or who it says it is.
     pub(crate) owner: Arc<str>,
     pub(crate) window: Duration,
+    /// The heartbeat that it was last told.
+    pub(crate) heartbeat: Duration,
     /// The next absence may be as long as this.
-    parked: Option<Duration>,
+    pub(crate) parked: Option<Duration>,
+    /// It is kept although it may be gone: when it would have gone at the latest, and why.
+    pub(crate) suspected: Option<(Time, Reason)>,
     /// Where it can be reached, and if not, since when.
     pub(crate) conn: Result<Conn, Time>,
     /// When its next timer fires; later ones in the heap are leftovers.
-    due: Time,
+    pub(crate) due: Time,
     claim: Option<Time>,
+    /// It comes from a snapshot, and nobody has resumed it.
+    pub(crate) restored: bool,
     pub(crate) provisions: BTreeSet<(TopicId, Arc<str>)>,
     pub(crate) requirements: BTreeMap<Box<str>, RequirementId>,
     /// Requirements that may have something to be told, in the order in which it happened.
@@ -60,33 +60,39 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// As a server before this one left it.
+    pub(crate) fn restored(saved: &SavedSession, parked: Option<Duration>, options: &Options, now: Time) -> Self {
+        Self {
+            name: saved.session.as_str().into(),
+            agent: saved.agent.as_str().into(),
+            owner: saved.attributes.get("host").unwrap_or(&saved.agent).as_str().into(),
+            attributes: saved.attributes.clone(),
+            window: Duration::from_millis(saved.window).min(options.longest),
+            heartbeat: options.heartbeat,
+            parked,
+            suspected: None,
+            conn: Err(now),
+            due: Time::MAX,
+            claim: None,
+            restored: true,
+            provisions: BTreeSet::new(),
+            requirements: BTreeMap::new(),
+            dirty: VecDeque::new(),
+            outstanding: HashMap::new(),
+        }
+    }
+
     pub(crate) fn connected(&self) -> bool {
         self.conn.is_ok()
     }
 }
 
 impl Core {
-    pub(crate) fn connected(&mut self, conn: Conn, grants: Grants) {
-        self.conns.insert(conn, Connection { session: None, heard: self.now, grants });
-        self.timers.at(self.now + self.options.heartbeat * MISSED, Timer::Conn(conn));
-    }
-
-    pub(crate) fn never_opened(&mut self, conn: Conn, out: &mut Vec<Effect>) {
-        if self.conns.get(&conn).is_some_and(|connection| connection.session.is_none()) {
-            self.conns.remove(&conn);
-            out.push(Effect::Close(conn));
-        }
-    }
-
-    pub(crate) fn disconnected(&mut self, conn: Conn) {
-        let Some(Connection { session: Some(id), .. }) = self.conns.remove(&conn) else { return };
-        self.detach(id);
-    }
-
     /// The session's connection is no more; it waits for another.
-    fn detach(&mut self, id: SessionId) {
+    pub(crate) fn detach(&mut self, id: SessionId) {
         let session = self.sessions.get_mut(&id).expect("a connection's session exists");
         session.conn = Err(self.now);
+        self.counters.connected -= 1;
         session.outstanding.clear();
         session.dirty.clear();
         for requirement in session.requirements.values() {
@@ -98,7 +104,7 @@ impl Core {
     }
 
     /// Makes sure that the session is looked at then.
-    fn arm(&mut self, id: SessionId, at: Time) {
+    pub(crate) fn arm(&mut self, id: SessionId, at: Time) {
         let now = self.now;
         if let Some(session) = self.sessions.get_mut(&id)
             && (session.due > at || session.due < now)
@@ -133,15 +139,23 @@ impl Core {
                 self.resume(session, conn, open, out);
                 session
             }
+            None if self.sessions.len() >= self.options.limits.sessions => {
+                let words = format!("this server has {} sessions, and takes no more", self.options.limits.sessions);
+                self.answer(conn, id, Err(Failure::limit(Limit::Sessions, words)), out);
+                self.conns.remove(&conn);
+                out.push(Effect::Close(conn));
+                return;
+            }
             None => self.begin(conn, open),
         };
+        self.counters.connected += 1;
         let connection = self.conns.get_mut(&conn).expect("it speaks");
         connection.session = Some(session);
         connection.heard = self.now;
         if resumed.is_some() {
             self.revoke(session, &grants, out);
         }
-        self.arm(session, self.now + self.options.heartbeat * MISSED);
+        self.arm(session, self.now + self.heartbeat() * MISSED);
         let opened = self.opened(session, resumed.is_some());
         self.answer(conn, id, Ok(Answer::Opened(opened)), out);
     }
@@ -155,10 +169,13 @@ impl Core {
             agent: open.agent.into(),
             attributes: open.attributes,
             window: self.window(open.window),
+            heartbeat: self.heartbeat(),
             parked: None,
+            suspected: None,
             conn: Ok(conn),
             due: Time::MAX,
             claim: None,
+            restored: false,
             provisions: BTreeSet::new(),
             requirements: BTreeMap::new(),
             dirty: VecDeque::new(),
@@ -179,14 +196,23 @@ impl Core {
         }
         let claim = self.now + window;
         self.timers.at(claim, Timer::Claim(id));
+        self.changes += 1;
+        let heartbeat = self.heartbeat();
         let session = self.sessions.get_mut(&id).expect("looked up by name");
         session.owner = owner(&open);
         session.agent = open.agent.into();
         session.attributes = open.attributes;
         session.window = window;
+        session.heartbeat = heartbeat;
         session.parked = None;
         session.conn = Ok(conn);
         session.claim = Some(claim);
+        session.restored = false;
+        session.suspected = None;
+        if self.brake.returned(id) {
+            self.mark(id, false, out);
+            self.release(out);
+        }
     }
 
     /// What a session provides and its peer may no longer provide goes.
@@ -222,7 +248,7 @@ impl Core {
             token: token::of(&self.options.secret, &session.name),
             resumed,
             epoch: self.options.epoch.clone(),
-            heartbeat: millis(self.options.heartbeat),
+            heartbeat: millis(session.heartbeat),
             window: millis(session.window),
             provides: provides.collect(),
         }
@@ -232,14 +258,15 @@ impl Core {
         let pause = Duration::from_millis(park.r#for).min(self.options.longest);
         let session = self.sessions.get_mut(&id).expect("the caller's session exists");
         session.parked = Some(pause);
+        self.changes += 1;
         Ok(Answer::Done {})
     }
 
     /// When the session ends if nothing is heard of it, and why.
-    fn deadline(&self, session: &Session) -> (Time, Reason) {
+    pub(crate) fn deadline(&self, session: &Session) -> (Time, Reason) {
         match session.conn {
             Ok(conn) => {
-                let silence = (self.options.heartbeat * MISSED).max(session.parked.unwrap_or_default());
+                let silence = (session.heartbeat * MISSED).max(session.parked.unwrap_or_default());
                 let heard = self.conns.get(&conn).map_or(self.now, |connection| connection.heard);
                 (heard + silence, Reason::Expired)
             }
@@ -259,11 +286,16 @@ impl Core {
             self.timers.at(deadline, Timer::Session(id));
             return;
         }
-        if let Ok(conn) = session.conn {
+        self.expire(id, reason, out);
+    }
+
+    /// Closes a session's connection, if it has one.
+    pub(crate) fn hang_up(&mut self, id: SessionId, out: &mut Vec<Effect>) {
+        if let Ok(conn) = self.sessions[&id].conn {
             self.conns.remove(&conn);
             out.push(Effect::Close(conn));
+            self.detach(id);
         }
-        self.end(id, reason, out);
     }
 
     /// What a resumed client has not required again by now it does not need.
@@ -279,16 +311,39 @@ impl Core {
                 self.forget(requirement, out);
             }
         }
+        if !self.holding {
+            self.drop_unclaimed(id, out);
+        }
+    }
+
+    /// What a snapshot said of a session that is back, and it has not said again, is not there.
+    pub(crate) fn drop_unclaimed(&mut self, id: SessionId, out: &mut Vec<Effect>) {
+        let registry = &self.registry;
+        let unclaimed =
+            |(topic, key): &&(TopicId, Arc<str>)| registry.record(*topic, key).is_some_and(|record| record.unclaimed);
+        let all: Vec<_> = self.sessions[&id].provisions.iter().filter(unclaimed).cloned().collect();
+        for (topic, key) in all {
+            let session = self.sessions.get_mut(&id).expect("just seen");
+            session.provisions.remove(&(topic, Arc::clone(&key)));
+            self.remove(topic, &key, Reason::Lost, out);
+        }
+    }
+
+    /// When what a resumed session has not said again may go, if that is still to come.
+    pub(crate) fn claims(&self, id: SessionId) -> bool {
+        self.sessions[&id].claim.is_some()
     }
 
     /// Ends a session: everything it provides goes, everything it requires counts as applied.
     pub(crate) fn end(&mut self, id: SessionId, reason: Reason, out: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let requirements: Vec<RequirementId> = session.requirements.values().copied().collect();
-        for requirement in requirements {
-            self.forget(requirement, out);
+        if !self.sessions.contains_key(&id) {
+            return;
         }
+        self.forget_requirements(id, out);
         let session = self.sessions.get_mut(&id).expect("just seen");
+        if session.connected() {
+            self.counters.connected -= 1;
+        }
         let provisions = std::mem::take(&mut session.provisions);
         let name = session.name.clone();
         for (topic, key) in provisions {
@@ -296,6 +351,14 @@ impl Core {
         }
         self.names.remove(&name);
         self.sessions.remove(&id);
+        self.brake.forget(id);
+    }
+
+    pub(crate) fn forget_requirements(&mut self, id: SessionId, out: &mut Vec<Effect>) {
+        let requirements: Vec<RequirementId> = self.sessions[&id].requirements.values().copied().collect();
+        for requirement in requirements {
+            self.forget(requirement, out);
+        }
     }
 
     /// This process itself slept for so long: nobody was silent.

@@ -26,6 +26,8 @@ pub(crate) enum Timer {
     Failback(RequirementId),
     /// The hold after the start may be over.
     Hold,
+    /// A window of the brake is over.
+    Brake,
     /// A look at the clock, so that a pause of this process itself is noticed.
     Pulse,
 }

@@ -51,6 +51,8 @@ pub struct ProvisionView {
     pub connected: bool,
     /// Whether it is being withdrawn.
     pub leaving: bool,
+    /// It comes from a snapshot, and its provider has not said it again: it is there only for those who had it before.
+    pub unclaimed: bool,
 }
 
 /// One session.
@@ -125,7 +127,8 @@ impl Core {
     /// What is provided in a part of the registry, in no particular order.
     pub fn endpoints<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Arc<Endpoint>> {
         let records = self.registry.topics().flat_map(|topic| topic.records.values());
-        records.map(|record| &record.endpoint).filter(|endpoint| filter.admits(&endpoint.name))
+        let claimed = records.filter(|record| !record.unclaimed);
+        claimed.map(|record| &record.endpoint).filter(|endpoint| filter.admits(&endpoint.name))
     }
 
     /// Whether it has heard of everyone since its start.
@@ -144,7 +147,7 @@ impl Core {
             return Vec::new();
         };
         let topic = self.registry.topic(topic);
-        matching::verdicts(query, attributes, topic, matching::best(query, attributes, topic))
+        matching::verdicts(query, attributes, topic, matching::best(query, attributes, topic, None))
     }
 
     /// Every provision, by name and instance.
@@ -164,6 +167,7 @@ impl Core {
             owner: record.owner.to_string(),
             connected: session.is_some_and(|session| session.connected()),
             leaving: record.leaving.is_some(),
+            unclaimed: record.unclaimed,
         }
     }
 
@@ -199,7 +203,8 @@ impl Core {
         let mut budget = BUDGET;
         for record in self.records() {
             let name = &record.endpoint.name;
-            if !grants.sees(&name.environment, &name.service)
+            if record.unclaimed
+                || !grants.sees(&name.environment, &name.service)
                 || !passes(&filter.environment, &name.environment)
                 || !passes(&filter.service, &name.service)
                 || !passes(&filter.role, &name.role)

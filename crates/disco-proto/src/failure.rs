@@ -4,8 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limit::Limit;
+
 /// What went wrong, for programs. Numbers and words are part of the protocol and never change their meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Code {
     /// The line is not JSON, or longer than a line may be.
@@ -87,12 +89,19 @@ pub struct Failure {
     pub code: Code,
     /// For people: what, where, and what next.
     pub message: String,
+    /// With [`Code::Limit`], which.
+    pub limit: Option<Limit>,
 }
 
 impl Failure {
     /// An error with words.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), limit: None }
+    }
+
+    /// Too much of something.
+    pub fn limit(limit: Limit, message: impl Into<String>) -> Self {
+        Self { code: Code::Limit, message: message.into(), limit: Some(limit) }
     }
 }
 
@@ -106,12 +115,21 @@ struct Raw {
 
 #[derive(Serialize, Deserialize)]
 struct Data {
+    #[serde(default)]
     code: String,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known")]
+    limit: Option<Limit>,
+}
+
+/// A limit that a newer peer knows is no reason not to understand the rest.
+fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Limit>, D::Error> {
+    let word = Option::<String>::deserialize(deserializer)?;
+    Ok(Limit::ALL.into_iter().find(|limit| Some(limit.as_str()) == word.as_deref()))
 }
 
 impl From<Failure> for Raw {
     fn from(failure: Failure) -> Self {
-        let data = Some(Data { code: failure.code.as_str().to_owned() });
+        let data = Some(Data { code: failure.code.as_str().to_owned(), limit: failure.limit });
         Self { code: failure.code.number(), message: failure.message, data }
     }
 }
@@ -120,6 +138,6 @@ impl From<Raw> for Failure {
     /// An unknown number is the receiver's own trouble: `internal`.
     fn from(raw: Raw) -> Self {
         let code = CODES.iter().find(|entry| entry.1 == raw.code).map_or(Code::Internal, |entry| entry.0);
-        Self { code, message: raw.message }
+        Self { code, message: raw.message, limit: raw.data.and_then(|data| data.limit) }
     }
 }

@@ -6,15 +6,18 @@
 mod check;
 pub mod codec;
 pub mod failure;
+mod limit;
 pub mod limits;
 pub mod message;
 mod model;
 mod name;
 mod query;
+pub mod snapshot;
 mod version;
 
 pub use codec::{Frames, decode, encode};
 pub use failure::{Code, Failure};
+pub use limit::Limit;
 pub use message::{Answer, Id, Message, Method};
 pub use model::{Endpoint, Health, Protocol, Provision, Reason};
 pub use name::{Invalid, Name, label};

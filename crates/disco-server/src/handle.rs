@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use disco_core::{Attributes, Filter, RegistryView, Verdict};
+use disco_core::{Attributes, Filter, RegistryView, Stats, Verdict};
 use disco_proto::{Endpoint, Query};
 use tokio::sync::{mpsc, oneshot};
 
@@ -41,6 +41,11 @@ impl Handle {
     pub async fn watch(&self, filter: Filter) -> Result<(Present, Changes), Ended> {
         let (present, changes) = self.ask(|reply| Event::Watch(filter.clone(), reply)).await?;
         Ok((present, Changes::new(filter, changes)))
+    }
+
+    /// Numbers: what there is, and what has happened. Cheap for the registry, however large it is.
+    pub async fn stats(&self) -> Result<Stats, Ended> {
+        self.ask(Event::Stats).await
     }
 
     async fn ask<T>(&self, event: impl FnOnce(oneshot::Sender<T>) -> Event) -> Result<T, Ended> {

@@ -7,9 +7,13 @@ mod connection;
 mod handle;
 mod registry;
 mod service;
+mod store;
 mod watch;
 
-pub use disco_core::{Filter, Observed, ProvisionView, RegistryView, RequirementView, SessionView, Verdict, What};
+pub use disco_core::{
+    BrakeOptions, Filter, Limits, Observed, ProvisionView, RegistryView, RequirementView, SessionView, Stats, Verdict,
+    What,
+};
 pub use handle::{Ended, Handle};
 pub use service::{Error, Options, Service};
 pub use watch::{Changes, Missed, Present};

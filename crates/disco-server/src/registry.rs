@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 
-use disco_core::{Conn, Core, Effect, Filter, Grants, Input, Observed, RegistryView, Time, Verdict};
+use disco_core::{Alarm, Conn, Core, Effect, Filter, Grants, Input, Observed, RegistryView, Stats, Time, Verdict};
 use disco_proto::{Endpoint, Message, Query};
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
-    time::Instant,
+    time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     connection::Outbox,
+    store::Store,
     watch::{BEHIND, Present},
 };
 
@@ -26,11 +27,16 @@ pub(crate) enum Event {
     Disconnected(Conn),
     /// A look at a part, and what changes from there on.
     Watch(Filter, oneshot::Sender<(Present, broadcast::Receiver<Observed>)>),
+    /// Numbers.
+    Stats(oneshot::Sender<Stats>),
     /// A look at everything.
     View(oneshot::Sender<RegistryView>),
     /// An explanation.
     Explain(Box<Query>, disco_core::Attributes, oneshot::Sender<Vec<(std::sync::Arc<Endpoint>, Verdict)>>),
 }
+
+/// How often what has changed is written to disk. What is younger, clients bring back by themselves.
+const KEEP: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Events taken at once.
 const BATCH: usize = 256;
@@ -38,8 +44,17 @@ const BATCH: usize = 256;
 /// How long clients are told to stay away while this server restarts.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_millis(200);
 
-pub(crate) async fn run(mut core: Core, mut events: mpsc::Receiver<Event>, shutdown: CancellationToken) {
+pub(crate) async fn run(
+    mut core: Core,
+    mut events: mpsc::Receiver<Event>,
+    mut store: Option<Store>,
+    shutdown: CancellationToken,
+) {
     let start = Instant::now();
+    let stopping = shutdown.cancelled_owned();
+    tokio::pin!(stopping);
+    let mut keep = tokio::time::interval(KEEP);
+    keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shell = Shell { outboxes: HashMap::new(), watchers: broadcast::Sender::new(BEHIND) };
     let mut batch = Vec::with_capacity(BATCH);
     let mut effects = Vec::new();
@@ -55,7 +70,14 @@ pub(crate) async fn run(mut core: Core, mut events: mpsc::Receiver<Event>, shutd
             }
         }
         tokio::select! {
+            // Events last of what must not wait for them to end: there may always be more. Deadlines pass with them.
             biased;
+            () = &mut stopping => break,
+            _ = keep.tick(), if store.is_some() => {
+                if let Some(store) = &mut store {
+                    store.keep(&core).await;
+                }
+            }
             count = events.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
                     return;
@@ -71,11 +93,15 @@ pub(crate) async fn run(mut core: Core, mut events: mpsc::Receiver<Event>, shutd
                 core.handle(start.elapsed(), Input::Tick, &mut effects);
                 shell.carry_out(&mut effects);
             }
-            () = shutdown.cancelled() => break,
         }
     }
     core.handle(start.elapsed(), Input::Stopping { retry_after: RETRY_AFTER }, &mut effects);
     shell.carry_out(&mut effects);
+    if let Some(mut store) = store {
+        store.finish().await;
+        store.keep(&core).await;
+        store.finish().await;
+    }
 }
 
 fn take(core: &mut Core, now: Time, event: Event, shell: &mut Shell, effects: &mut Vec<Effect>) {
@@ -93,6 +119,9 @@ fn take(core: &mut Core, now: Time, event: Event, shell: &mut Shell, effects: &m
             let endpoints = core.endpoints(&filter).cloned().collect();
             let present = Present { rev: core.rev(), complete: core.complete(), endpoints };
             let _ = reply.send((present, shell.watchers.subscribe()));
+        }
+        Event::Stats(reply) => {
+            let _ = reply.send(core.stats());
         }
         Event::View(reply) => {
             let _ = reply.send(core.view());
@@ -121,6 +150,16 @@ impl Shell {
                 // Without its outbox, the connection's task sends what it still has and ends.
                 Effect::Close(conn) => {
                     self.outboxes.remove(&conn);
+                }
+                Effect::Alarm(Alarm::BrakeOn { overdue, hosts }) => {
+                    tracing::error!(
+                        overdue,
+                        hosts,
+                        "many hosts fell silent at once: their endpoints are kept as suspect"
+                    );
+                }
+                Effect::Alarm(Alarm::BrakeOff { evicted, returned }) => {
+                    tracing::warn!(evicted, returned, "nothing is suspect any more");
                 }
                 // Nobody watching is the usual case, and no error.
                 Effect::Changed(observed) => {

@@ -1,8 +1,8 @@
 //! Listening and accepting.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
-use disco_core::{Conn, Core, Grants};
+use disco_core::{BrakeOptions, Conn, Core, Grants, Limits};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::mpsc,
@@ -13,6 +13,7 @@ use crate::{
     connection,
     handle::Handle,
     registry::{self, Event},
+    store::{self, Store},
 };
 
 /// How the server listens and how patient it is.
@@ -29,6 +30,15 @@ pub struct Options {
     pub failback: Duration,
     /// Secret of the session tokens; `None` makes one up, so that sessions end with this process.
     pub secret: Option<[u8; 32]>,
+    /// The window of a client that does not name one. Default: 3 s.
+    pub window: Duration,
+    /// What happens when many hosts fall silent at once.
+    pub brake: BrakeOptions,
+    /// How much clients may ask for.
+    pub limits: Limits,
+    /// The file that who is there is kept in over a restart, written every two seconds if anything changed, and at the end. It needs a
+    /// `secret` that stays the same. Default: none.
+    pub snapshot: Option<PathBuf>,
 }
 
 /// Without the secret.
@@ -52,6 +62,10 @@ impl Options {
             hold: Duration::from_secs(15),
             failback: Duration::from_secs(10),
             secret: None,
+            window: Duration::from_secs(3),
+            brake: BrakeOptions::default(),
+            limits: Limits::default(),
+            snapshot: None,
         }
     }
 }
@@ -117,9 +131,19 @@ impl Service {
         core.heartbeat = options.heartbeat;
         core.hold = options.hold;
         core.failback = options.failback;
-        let core = Core::new(core, Duration::ZERO);
+        core.window = options.window;
+        core.brake = options.brake;
+        core.limits = options.limits;
+        let mut core = Core::new(core, Duration::ZERO);
+        if let Some(path) = options.snapshot.clone()
+            && let Ok(Some(snapshot)) = tokio::task::spawn_blocking(move || store::load(&path)).await
+        {
+            tracing::info!(sessions = snapshot.sessions.len(), "the registry begins with what was there before");
+            core.restore(snapshot);
+        }
+        let store = options.snapshot.map(Store::new);
         let tasks = TaskTracker::new();
-        let owner = tokio::spawn(registry::run(core, received, shutdown.clone()));
+        let owner = tokio::spawn(registry::run(core, received, store, shutdown.clone()));
         let mut number = 0;
         loop {
             let accepted = tokio::select! {
@@ -163,14 +187,4 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_secret_is_in_nothing_that_is_printed() {
-        let options = Options { secret: Some([201; 32]), ..Options::new(SocketAddr::from(([127, 0, 0, 1], 0))) };
-        let core = disco_core::Options::new("epoch", [201; 32]);
-        let printed = format!("{core:?} {options:?} {:?}", Service::bind(options.clone()).await.unwrap());
-        assert!(printed.contains("heartbeat") && !printed.contains("201, 201"), "{printed}");
-    }
-}
+mod tests;

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod braking;
 mod delivering;
 mod granting;
 mod hold;
+mod limiting;
 mod observing;
 mod ownership;
 mod preferring;
+mod restoring;
 mod script;
 mod sessions;
 mod simulation;

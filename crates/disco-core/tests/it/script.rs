@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
-use disco_core::{Conn, Core, Effect, Grants, Input, Observed, Options, Time};
+use disco_core::{Alarm, Conn, Core, Effect, Grants, Input, Observed, Options, Time};
 use disco_proto::{
     Answer, Code, Failure, Id, Message, Method, Name, PROTOCOL, Provision, Query, Reason, Version,
     message::{Applied, Change, Changed, Open, Opened, Require, Resume, Unrequire, Withdraw, Withdrawn},
+    snapshot::Snapshot,
 };
 
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -22,6 +23,7 @@ pub struct Script {
     pub closed: Vec<Conn>,
     /// What a watcher of the registry saw.
     pub observed: Vec<Observed>,
+    pub alarms: Vec<Alarm>,
 }
 
 impl Script {
@@ -31,16 +33,24 @@ impl Script {
     }
 
     pub fn with(set: impl FnOnce(&mut Options)) -> Self {
-        let mut options = Options::new("epoch", [7; 32]);
+        Self::after(&Snapshot::default(), set)
+    }
+
+    /// A server that starts with what another one left.
+    pub fn after(snapshot: &Snapshot, set: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options::new(if snapshot.epoch == "epoch" { "next" } else { "epoch" }, [7; 32]);
         set(&mut options);
         let now = 100 * SECOND;
+        let mut core = Core::new(options, now);
+        core.restore(snapshot.clone());
         let mut script = Self {
-            core: Core::new(options, now),
+            core,
             now,
             numbers: 1000,
             sent: BTreeMap::new(),
             closed: Vec::new(),
             observed: Vec::new(),
+            alarms: Vec::new(),
         };
         script.input(Input::Tick);
         script
@@ -54,6 +64,7 @@ impl Script {
                 Effect::Send(conn, message) => self.sent.entry(conn).or_default().push_back(*message),
                 Effect::Close(conn) => self.closed.push(conn),
                 Effect::Changed(observed) => self.observed.push(observed),
+                Effect::Alarm(alarm) => self.alarms.push(alarm),
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use disco_proto::{
-    Answer, Code, Endpoint, Message, Method, Version, decode, encode,
+    Answer, Code, Endpoint, Limit, Message, Method, Version, decode, encode,
     message::{Change, Listing, Opened, Pong, Provided, Resolved, Withdrawn},
 };
 
@@ -108,6 +108,30 @@ fn every_code_is_described() {
     for code in Code::all() {
         let row = format!("| {} | `{}` |", code.number(), code.as_str());
         assert!(PAGE.contains(&row), "{row} is not in the page");
+    }
+}
+
+#[test]
+fn every_code_has_a_page_and_every_page_a_code() {
+    let pages = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
+    let read =
+        |name: &str| std::fs::read_to_string(format!("{pages}/{name}.md")).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let list = read("README");
+    for code in Code::all() {
+        let (number, word) = (code.number(), code.as_str());
+        assert!(list.contains(&format!("| {number} | [`{word}`]({word}.md) |")), "{word} is not in the list");
+        let page = read(word);
+        assert!(page.starts_with(&format!("# `{word}` ({number})\n")), "the title of {word}.md");
+        for part in ["## Why", "## What to do"] {
+            let text = page.split_once(part).unwrap_or_else(|| panic!("{word}.md has no {part}")).1;
+            assert!(text.split("\n## ").next().unwrap().trim().len() > 40, "{word}.md says nothing under {part}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(pages).unwrap().count(), Code::all().count() + 1);
+    let limits = read("limit");
+    for limit in Limit::ALL {
+        assert!(limits.contains(&format!("| `{limit}` |")), "limit.md does not speak of {limit}");
+        assert!(PAGE.contains(&format!("`{limit}`")), "the protocol does not speak of {limit}");
     }
 }
 

@@ -5,3 +5,4 @@
 mod anything;
 mod codec;
 mod description;
+mod snapshot;

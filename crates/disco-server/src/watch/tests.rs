@@ -24,7 +24,7 @@ impl World {
         let core = Core::new(disco_core::Options::new("epoch", [0; 32]), Duration::ZERO);
         let (events, received) = mpsc::channel(16);
         let stop = CancellationToken::new();
-        tokio::spawn(registry::run(core, received, stop.clone()));
+        tokio::spawn(registry::run(core, received, None, stop.clone()));
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(ours);
         tokio::spawn(connection::run(Conn(1), Grants::Everything, reader, writer, events.clone()));

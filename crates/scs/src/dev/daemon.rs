@@ -145,6 +145,7 @@ async fn bind_registry(state: &Path) -> Result<disco_server::Service, Failure> {
     let port = std::fs::read_to_string(&remembered).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     let options = |port| disco_server::Options {
         secret: Some(key(&secret)),
+        snapshot: Some(state.join("disco.registry")),
         ..disco_server::Options::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
     };
     let bound = match disco_server::Service::bind(options(port)).await {

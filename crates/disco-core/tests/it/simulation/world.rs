@@ -397,7 +397,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Send(conn, message) => self.sent(conn, *message),
-                Effect::Changed(_) => {}
+                Effect::Changed(_) | Effect::Alarm(_) => {}
                 Effect::Close(conn) => {
                     self.note(|| format!("the server closes {conn:?}"));
                     self.under_way.remove(&conn);

@@ -1,0 +1,73 @@
+//! Connections: who speaks, whether it still does, and how much.
+
+use disco_proto::{Failure, Limit};
+
+use crate::{
+    core::Core,
+    grants::Grants,
+    input::{Conn, Effect, Time},
+    session::{MISSED, SessionId},
+    timers::Timer,
+};
+
+/// Seconds' worth of requests that a connection may make at once: a client that comes back says everything at once.
+const BURST: u32 = 2;
+
+/// One connection, with or without a session.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) session: Option<SessionId>,
+    pub(crate) heard: Time,
+    pub(crate) grants: Grants,
+    /// Requests that it may still make now.
+    tokens: u32,
+    /// When they were last counted.
+    counted: Time,
+}
+
+impl Connection {
+    fn new(grants: Grants, now: Time, rate: u32) -> Self {
+        Self { session: None, heard: now, grants, tokens: rate.saturating_mul(BURST), counted: now }
+    }
+
+    /// Takes so much of its share of the server.
+    pub(crate) fn take(&mut self, now: Time, cost: u32, rate: u32) -> Result<(), Failure> {
+        if cost > self.tokens {
+            let earned = now.saturating_sub(self.counted).as_micros() * u128::from(rate) / 1_000_000;
+            if earned > 0 {
+                let earned = u32::try_from(earned).unwrap_or(u32::MAX);
+                self.tokens = self.tokens.saturating_add(earned).min(rate.saturating_mul(BURST));
+                self.counted = now;
+            }
+        }
+        match self.tokens.checked_sub(cost) {
+            Some(left) => {
+                self.tokens = left;
+                Ok(())
+            }
+            None => Err(Failure::limit(
+                Limit::Messages,
+                format!("more than {rate} requests a second on one connection; say it again in a second"),
+            )),
+        }
+    }
+}
+
+impl Core {
+    pub(crate) fn connected(&mut self, conn: Conn, grants: Grants) {
+        self.conns.insert(conn, Connection::new(grants, self.now, self.options.limits.messages));
+        self.timers.at(self.now + self.options.heartbeat * MISSED, Timer::Conn(conn));
+    }
+
+    pub(crate) fn never_opened(&mut self, conn: Conn, out: &mut Vec<Effect>) {
+        if self.conns.get(&conn).is_some_and(|connection| connection.session.is_none()) {
+            self.conns.remove(&conn);
+            out.push(Effect::Close(conn));
+        }
+    }
+
+    pub(crate) fn disconnected(&mut self, conn: Conn) {
+        let Some(Connection { session: Some(id), .. }) = self.conns.remove(&conn) else { return };
+        self.detach(id);
+    }
+}
