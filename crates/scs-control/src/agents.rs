@@ -83,6 +83,8 @@ pub struct VolumeAt {
     pub known: bool,
     /// Epoch of its permit; 0 for shared ones.
     pub epoch: u64,
+    /// The volume that it is a part of, where it has to be made inside that one.
+    pub parent: Option<Box<VolumeAt>>,
 }
 
 /// What a host says of a volume.

@@ -17,7 +17,7 @@ pub use events::EventStream;
 pub use roles::RoleAction;
 
 pub(crate) use down::resume;
-pub(crate) use volumes::volume_at;
+pub(crate) use volumes::{next, volume_at};
 
 use crate::state::ServiceKey;
 use scs_api::error::{Code, Problem};

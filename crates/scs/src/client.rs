@@ -101,7 +101,11 @@ impl Client {
         let stream = Box::pin(stream);
         let stream = futures_util::stream::once(async move {
             let mut asked = asked;
-            let _ = tokio::time::timeout(CONTINUE, asked.wait_for(|asked| *asked)).await;
+            let answered = matches!(tokio::time::timeout(CONTINUE, asked.wait_for(|asked| *asked)).await, Ok(Err(_)));
+            if answered {
+                // Nobody asked: sending now would break the connection before the answer has been read.
+                std::future::pending::<()>().await;
+            }
             stream
         });
         let body = BoxBody::new(StreamBody::new(stream.flatten().map_ok(Frame::data)));

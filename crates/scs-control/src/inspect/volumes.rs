@@ -1,14 +1,14 @@
 //! Volumes: listed, copied out and in, and deleted on their own command alone.
 
-use crate::agents::ByteStream;
-use crate::orchestrate::volume_at;
+use crate::agents::{ByteStream, VolumeAt};
+use crate::orchestrate::{next, volume_at};
 use crate::service::Handle;
 use crate::state::{ServiceKey, Status, VolumeRecord, volume_id};
 use futures_util::stream::StreamExt;
 use scs_api::agent::{HostReport, Phase, SlotReport};
 use scs_api::error::{Code, Problem};
 use scs_api::volume::VolumeInfo;
-use scs_manifest::compiled::Access;
+use scs_manifest::compiled::{Access, Role};
 use scs_ports::volume::VolumeId;
 
 impl Handle {
@@ -67,13 +67,29 @@ impl Handle {
         self.shared.agent(&record.host)?.export_volume(volume_at(&record)).await
     }
 
-    /// Replaces a volume's content by that of a tar stream; refused while a container uses it.
+    /// Replaces a volume's content by that of a tar stream; refused while a container uses it. One that is not there (it
+    /// was deleted, or its service has moved here from elsewhere) is made as the service's last deployment says.
     pub async fn import_volume(&self, id: &str, content: ByteStream) -> Result<(), Problem> {
-        let record = self.volume(id).await?;
-        let service = ServiceKey::new(&record.id.environment, &record.id.service);
+        let (service, parsed) =
+            parse(id).map(|it| (ServiceKey::new(&it.environment, &it.service), it)).ok_or_else(|| missing(id))?;
         let _lock = self.shared.locks.take(&service, "volume import", "")?;
+        let record = match self.find(&parsed).await? {
+            Some(record) => record,
+            None => self.planned(&service, parsed.clone()).await?.ok_or_else(|| {
+                missing(id).hint("one that was deleted is made anew while its service's last deployment has it")
+            })?,
+        };
         self.refuse_in_use(&record, "nothing was written")?;
-        self.shared.agent(&record.host)?.import_volume(volume_at(&record), content.boxed()).await?;
+        let at = self.at(&service, &record).await?;
+        // What is wanted is written down before it is made, so that nothing is made that nobody knows.
+        let mut draft = self.shared.state.draft().await;
+        if draft.volume(&record.id).await?.is_none() {
+            draft.put_volume(&record);
+            draft.commit().await?;
+        } else {
+            drop(draft);
+        }
+        self.shared.agent(&record.host)?.import_volume(at, content.boxed()).await?;
         let mut draft = self.shared.state.draft().await;
         if let Some(mut now) = draft.volume(&record.id).await?.filter(|it| !it.known) {
             // It has data from now on, so that a missing one is an error.
@@ -87,20 +103,55 @@ impl Handle {
     }
 
     async fn volume(&self, id: &str) -> Result<VolumeRecord, Problem> {
-        let missing = || {
-            Problem::new(Code::NotFound, format!("there is no volume {id}")).hint("`scs volume ls` lists what there is")
-        };
-        let parsed = parse(id).ok_or_else(missing)?;
-        let mut found = self.shared.state.volumes(None).await?.into_iter();
-        found.find(|it| it.id == parsed).ok_or_else(missing)
+        let parsed = parse(id).ok_or_else(|| missing(id))?;
+        self.find(&parsed).await?.ok_or_else(|| missing(id))
+    }
+
+    async fn find(&self, id: &VolumeId) -> Result<Option<VolumeRecord>, Problem> {
+        Ok(self.shared.state.volumes(None).await?.into_iter().find(|it| it.id == *id))
+    }
+
+    /// A volume that is not there, as it would be made for the service's last deployment.
+    async fn planned(&self, service: &ServiceKey, id: VolumeId) -> Result<Option<VolumeRecord>, Problem> {
+        let Some(record) = self.shared.state.service(service).await? else { return Ok(None) };
+        let Some(role) = self.deployed_role(service, &id.role).await? else { return Ok(None) };
+        let Some(volume) = role.volumes.get(&id.name).filter(|_| id.index < role.replicas) else { return Ok(None) };
+        let reports = self.shared.reports();
+        // A service that is down has no place; its volume goes where the next `up` puts it, which on one host is clear.
+        let host = record.host(&id.role, id.index).or_else(|| reports.first().map(|it| it.host.as_str()));
+        let Some(host) = host else { return Ok(None) };
+        next(None, id, volume, host, &record.origin).map(Some)
+    }
+
+    /// The volume as its host is told of it, with the volume that it is a part of.
+    async fn at(&self, service: &ServiceKey, record: &VolumeRecord) -> Result<VolumeAt, Problem> {
+        let mut at = volume_at(record);
+        if record.method == "sub"
+            && let Some(of) = record.options.get("of").and_then(|it| it.as_str())
+            && let Some(role) = self.deployed_role(service, &record.id.role).await?
+            && let Some(parent) = role.volumes.get(of)
+        {
+            let index = if parent.access == Access::Shared { 0 } else { record.id.index };
+            let id = VolumeId { index, name: of.to_owned(), ..record.id.clone() };
+            let Some(parent) = self.find(&id).await?.filter(|it| it.known) else {
+                let message = format!("volume {} is a part of volume {id}, which is not there", record.id);
+                return Err(Problem::new(Code::Conflict, message).hint("nothing was written; import the whole first"));
+            };
+            at.parent = Some(Box::new(Box::pin(self.at(service, &parent)).await?));
+        }
+        Ok(at)
+    }
+
+    /// A role of the deployment that is, or was last, wanted.
+    async fn deployed_role(&self, service: &ServiceKey, name: &str) -> Result<Option<Role>, Problem> {
+        let Some(record) = self.shared.state.service(service).await? else { return Ok(None) };
+        let revision = self.shared.state.revision(service, record.deployed).await?;
+        Ok(revision.and_then(|it| it.deployment).and_then(|mut it| it.roles.swap_remove(name)))
     }
 
     /// Whether the deployment that is wanted mounts a volume.
     async fn is_wanted(&self, service: &ServiceKey, volume: &VolumeRecord) -> Result<bool, Problem> {
-        let record = self.shared.state.service(service).await?;
-        let Some(deployed) = record.map(|it| it.deployed) else { return Ok(false) };
-        let revision = self.shared.state.revision(service, deployed).await?;
-        let role = revision.and_then(|it| it.deployment).and_then(|mut it| it.roles.swap_remove(&volume.id.role));
+        let role = self.deployed_role(service, &volume.id.role).await?;
         Ok(role.is_some_and(|it| volume.id.index < it.replicas && it.volumes.contains_key(&volume.id.name)))
     }
 
@@ -110,6 +161,10 @@ impl Handle {
         let message = format!("volume {} is in use by {}", record.id, user.slot);
         Err(Problem::new(Code::Conflict, message).hint(format!("{left}; `scs stop {}` first", user.slot.role)))
     }
+}
+
+fn missing(id: &str) -> Problem {
+    Problem::new(Code::NotFound, format!("there is no volume {id}")).hint("`scs volume ls` lists what there is")
 }
 
 /// Slots that mount a volume, as their hosts see them.

@@ -66,7 +66,7 @@ fn wanted<'a>(
 }
 
 /// The record of a volume once it is granted to a host.
-fn next(
+pub(crate) fn next(
     existing: Option<&VolumeRecord>,
     id: VolumeId,
     volume: &Volume,
@@ -115,5 +115,6 @@ pub(crate) fn volume_at(record: &VolumeRecord) -> VolumeAt {
         origin: record.origin.clone(),
         known: record.known,
         epoch: record.epoch(),
+        parent: None,
     }
 }

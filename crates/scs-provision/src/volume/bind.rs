@@ -1,13 +1,12 @@
 //! `bind`: a directory or file of the user's, as it is.
 
 use super::marker::{self, Marker};
-use super::{blocking, failed, option_error};
+use super::{blocking, option_error};
 use crate::Host;
 use crate::options::{Reader, Wrong};
 use async_trait::async_trait;
 use scs_ports::engine::MountSource;
 use scs_ports::volume::{Ensured, Error, VolumeId, VolumeProvisioner, VolumeRequest};
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 use tokio::sync::Mutex;
 
@@ -31,11 +30,11 @@ impl Bind {
 #[async_trait]
 impl VolumeProvisioner for Bind {
     async fn ensure(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
-        let (place, create) = options(request).map_err(|wrong| option_error(&request.id, wrong))?;
+        let place = options(request).map_err(|wrong| option_error(&request.id, wrong))?;
         let directory = marker::directory(&self.state, &request.id)?;
         let request = request.clone();
         let _turn = self.turn.lock().await;
-        blocking(&request.id.clone(), move || ensure(&directory, place, create, &request)).await
+        blocking(&request.id.clone(), move || ensure(&directory, place, &request)).await
     }
 
     async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {
@@ -62,18 +61,17 @@ impl VolumeProvisioner for Bind {
     }
 }
 
-/// The user's directory, and whether it may be made.
-fn options(request: &VolumeRequest) -> Result<(PathBuf, bool), Wrong> {
+/// The user's directory.
+fn options(request: &VolumeRequest) -> Result<PathBuf, Wrong> {
     let mut reader = Reader::new(&request.options);
     let from = reader.text("from")?.ok_or_else(|| Wrong::new("from", "is missing: the directory to mount"))?;
-    let create = reader.truth("create")?;
     reader.finish()?;
     let place = normal(&request.origin.join(from));
     if !place.is_absolute() {
         let message = format!("`{from}` is relative, and what it is relative to is not known");
         return Err(Wrong::new("from", message));
     }
-    Ok((place, create))
+    Ok(place)
 }
 
 /// Without `.` and `..`, as the engine wants it. `..` is the user's own choice here: it is their directory.
@@ -89,20 +87,16 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-fn ensure(directory: &Path, place: PathBuf, create: bool, request: &VolumeRequest) -> Result<Ensured, Error> {
+fn ensure(directory: &Path, place: PathBuf, request: &VolumeRequest) -> Result<Ensured, Error> {
     let id = &request.id;
     let shown = place.display().to_string();
     let found = Marker::read(directory, METHOD, id)?;
-    let there = place.exists();
-    if !there {
+    if !place.exists() {
         if request.known || found.is_some() {
             return Err(Error::Missing { id: id.clone(), place: shown });
         }
-        if !create {
-            let message = format!("{shown} is not there; make it, or say `create: true`");
-            return Err(Error::Option { id: id.clone(), option: "from".to_owned(), message });
-        }
-        fs::create_dir_all(&place).map_err(|error| failed(id, format!("make {shown}"), error))?;
+        let message = format!("{shown} is not there; it is yours to make");
+        return Err(Error::Option { id: id.clone(), option: "from".to_owned(), message });
     }
     let epoch = if let Some(mut found) = found {
         found.admit(request, directory, &shown)?;
@@ -116,7 +110,7 @@ fn ensure(directory: &Path, place: PathBuf, create: bool, request: &VolumeReques
         Marker { place: Some(shown), borrowed: true, ..Marker::new(METHOD, request) }.write(directory)?;
         request.epoch
     };
-    Ok(Ensured { source: MountSource::Host(place), fresh: !there, epoch })
+    Ok(Ensured { source: MountSource::Host(place), fresh: false, epoch })
 }
 
 #[cfg(test)]

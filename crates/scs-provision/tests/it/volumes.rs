@@ -168,19 +168,19 @@ async fn a_volume_of_the_engine_can_be_nobodys_parent() {
 }
 
 #[tokio::test]
-async fn a_bound_directory_must_be_there_unless_it_may_be_made() {
+async fn a_bound_directory_must_be_there_and_is_never_made() {
     let world = World::new().await;
     let bind = world.volumes("bind");
     let mut request = world.setup().request("code");
     request.origin = world.state.path().to_owned();
     let (option, _) = option_of(bind.ensure(&request).await);
     assert_eq!(option, "from");
-    let (option, message) = option_of(bind.ensure(&with(request.clone(), &json!({ "from": "./src" }))).await);
-    assert!(option == "from" && message.contains("create: true"), "{message}");
-    let asked = with(request.clone(), &json!({ "from": "./src", "create": true }));
-    let made = bind.ensure(&asked).await.unwrap();
-    assert_eq!((path(&made), made.fresh), (world.state.join("src"), true));
-    assert!(!bind.ensure(&asked).await.unwrap().fresh);
+    let asked = with(request.clone(), &json!({ "from": "./src" }));
+    let (option, message) = option_of(bind.ensure(&asked).await);
+    assert!(option == "from" && message.contains("not there"), "{message}");
+    fs::create_dir(world.state.join("src")).unwrap();
+    let found = bind.ensure(&asked).await.unwrap();
+    assert_eq!((path(&found), found.fresh), (world.state.join("src"), false));
     let refused = bind.destroy(&request.id).await;
     assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
     fs::remove_dir(world.state.join("src")).unwrap();

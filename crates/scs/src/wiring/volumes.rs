@@ -1,15 +1,17 @@
 //! The content of volumes as tar streams: by the `tar` of this machine, which knows owners, links, holes and attributes.
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use scs_agent::label as names;
 use scs_api::error::{Code, Problem};
 use scs_control::agents::{ByteStream, VolumeAt, VolumeSeen};
-use scs_ports::engine::{Engine, MountSource};
-use scs_ports::volume::{Error, VolumeProvisioner, VolumeRequest};
+use scs_ports::engine::{Engine, Labels, MountSource, State};
+use scs_ports::volume::{Ensured, Error, VolumeId, VolumeProvisioner, VolumeRequest};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -17,6 +19,13 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 /// Files that are counted for a size; beyond it that takes too long to be worth it in a list.
 const COUNTED: usize = 20_000;
+
+/// An archive ends with two blocks of zeros.
+const END: usize = 1024;
+
+/// How the directories in a volume begin that an import works in.
+const FRESH: &str = ".scs-import-";
+const REPLACED: &str = ".scs-replaced-";
 
 /// The volumes of this host.
 #[derive(Debug, Clone)]
@@ -32,7 +41,31 @@ pub struct Volumes {
 impl Volumes {
     /// Deletes a volume's data.
     pub async fn remove(&self, volume: &VolumeAt) -> Result<(), Problem> {
-        self.method(volume)?.destroy(&volume.id).await.map_err(|error| problem(&error))
+        let method = self.method(volume)?;
+        let found = method.inspect(&volume.id).await.map_err(|error| problem(&error))?;
+        if matches!(found, Some(Ensured { source: MountSource::Named(_), .. })) {
+            self.remove_ended(volume).await?;
+        }
+        method.destroy(&volume.id).await.map_err(|error| problem(&error))
+    }
+
+    /// The engine gives up no volume of its own while a container, even one that has ended, mounts it.
+    async fn remove_ended(&self, volume: &VolumeAt) -> Result<(), Problem> {
+        let VolumeId { environment, service, role, .. } = &volume.id;
+        let labels: Labels = [
+            (names::OWNER, &self.owner),
+            (names::ENVIRONMENT, environment),
+            (names::SERVICE, service),
+            (names::ROLE, role),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect();
+        let all = self.engine.containers(&labels).await.map_err(|error| super::engine_problem(&error))?;
+        for container in all.iter().filter(|it| !matches!(it.state, State::Running | State::Paused)) {
+            self.engine.remove(&container.id).await.map_err(|error| super::engine_problem(&error))?;
+        }
+        Ok(())
     }
 
     /// Where it is, and what it holds.
@@ -69,9 +102,9 @@ impl Volumes {
     /// Puts an archive's files in place of a volume's content. Until all of them are there, the old ones stay.
     pub async fn import(&self, volume: &VolumeAt, content: ByteStream) -> Result<(), Problem> {
         let directory = self.directory(volume, true).await?;
-        let parent = directory.parent().unwrap_or(Path::new("/"));
+        // Inside the volume, which may be a mount of its own: files can be moved within one file system only.
         let fresh =
-            tempfile::Builder::new().prefix(".scs-import-").tempdir_in(parent).map_err(|error| io_problem(&error))?;
+            tempfile::Builder::new().prefix(FRESH).tempdir_in(&directory).map_err(|error| io_problem(&error))?;
         let mut child = tar(&["--extract", "--file=-", "--preserve-permissions"], fresh.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -79,16 +112,29 @@ impl Volumes {
             .map_err(|error| no_tar(&error))?;
         let words = words(&mut child);
         let mut stdin = child.stdin.take().expect("it was piped");
+        let zeros = Arc::new(AtomicUsize::new(0));
+        let seen = zeros.clone();
+        let content = content.inspect_ok(move |bytes| {
+            let last = bytes.iter().rposition(|byte| *byte != 0);
+            match last {
+                Some(at) => seen.store(bytes.len() - at - 1, Ordering::Relaxed),
+                None => drop(seen.fetch_add(bytes.len(), Ordering::Relaxed)),
+            }
+        });
         let mut content = StreamReader::new(content.map_err(io::Error::other));
         let copied = tokio::io::copy(&mut content, &mut stdin).await;
         let closed = stdin.shutdown().await;
         drop(stdin);
         // What `tar` says went wrong says more than the broken pipe it leaves.
         finish(child, words).await.map_err(|why| {
-            Problem::new(Code::BadRequest, format!("the archive cannot be unpacked: {why}"))
-                .hint("the volume is as it was")
+            Problem::new(Code::Failed, format!("the archive cannot be unpacked: {why}")).hint("the volume is as it was")
         })?;
         copied.map_err(|error| io_problem(&error))?;
+        // `tar` takes an archive that is cut short between two files for a whole one.
+        if zeros.load(Ordering::Relaxed) < END {
+            return Err(Problem::new(Code::Failed, "the archive cannot be unpacked: it is cut short")
+                .hint("the volume is as it was"));
+        }
         closed.map_err(|error| io_problem(&error))?;
         tokio::task::spawn_blocking(move || swap(&directory, fresh.path()))
             .await
@@ -110,13 +156,17 @@ impl Volumes {
         let ensured = match found {
             Some(found) => found,
             None if make => {
+                let parent = match &volume.parent {
+                    Some(parent) => Some(MountSource::Host(Box::pin(self.directory(parent, false)).await?)),
+                    None => None,
+                };
                 let request = VolumeRequest {
                     id: volume.id.clone(),
                     known: volume.known,
                     epoch: volume.epoch,
                     owner: self.owner.clone(),
                     options: volume.options.clone(),
-                    parent: None,
+                    parent,
                     origin: volume.origin.clone(),
                 };
                 method.ensure(&request).await.map_err(|error| problem(&error))?
@@ -179,17 +229,17 @@ async fn finish(mut child: Child, words: JoinHandle<String>) -> Result<(), Strin
     Err(if last.is_empty() { "it gave no reason".to_owned() } else { last })
 }
 
-/// Puts the entries of `fresh` in place of those of `directory`, which itself stays: it may be mounted.
+/// Puts the entries of `fresh`, which lies in `directory`, in place of all others there. The directory itself stays: it may
+/// be mounted.
 fn swap(directory: &Path, fresh: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-    let parent = directory.parent().unwrap_or(Path::new("/"));
-    let old = tempfile::Builder::new().prefix(".scs-replaced-").tempdir_in(parent)?;
+    let old = tempfile::Builder::new().prefix(REPLACED).tempdir_in(directory)?;
     let entries =
         |of: &Path| -> io::Result<Vec<PathBuf>> { std::fs::read_dir(of)?.map(|entry| Ok(entry?.path())).collect() };
     let name = |path: &Path| path.file_name().map(std::ffi::OsStr::to_owned).unwrap_or_default();
     let mut moved = Vec::new();
     let all = entries(directory)?
         .into_iter()
+        .filter(|entry| entry != fresh && entry != old.path())
         .map(|entry| (entry.clone(), old.path().join(name(&entry))))
         .chain(entries(fresh)?.into_iter().map(|entry| (entry.clone(), directory.join(name(&entry)))));
     for (from, to) in all {
@@ -201,14 +251,18 @@ fn swap(directory: &Path, fresh: &Path) -> io::Result<()> {
         }
         moved.push((from, to));
     }
-    // The archive's `.` carries owner and mode of the volume's root.
-    let root = std::fs::metadata(fresh)?;
-    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(root.mode() & 0o7777))?;
-    let now = std::fs::metadata(directory)?;
-    if (now.uid(), now.gid()) != (root.uid(), root.gid()) {
-        std::os::unix::fs::chown(directory, Some(root.uid()), Some(root.gid()))?;
+    old.close()?;
+    // The archive's `.` carries owner, mode and attributes of the volume's root.
+    let copied = std::process::Command::new("cp")
+        .args(["--recursive", "--attributes-only", "--preserve=all", "--no-target-directory"])
+        .args([fresh, directory])
+        .stderr(Stdio::piped())
+        .output()?;
+    if copied.status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(String::from_utf8_lossy(&copied.stderr).trim_end()))
     }
-    Ok(())
 }
 
 /// Bytes on disk, where that can be said quickly.
@@ -258,15 +312,17 @@ mod tests {
     #[test]
     fn what_a_volume_held_goes_only_when_all_of_the_new_is_there() {
         let base = tempfile::tempdir().unwrap();
-        let (volume, fresh) = (base.path().join("data"), base.path().join("fresh"));
+        let volume = base.path().join("data");
+        let fresh = volume.join(".scs-import-1");
         for (directory, file) in [(&volume, "old"), (&fresh, "new")] {
             std::fs::create_dir(directory).unwrap();
             std::fs::write(directory.join(file), file).unwrap();
         }
         swap(&volume, &fresh).unwrap();
+        std::fs::remove_dir(&fresh).unwrap();
         let names: Vec<_> = std::fs::read_dir(&volume).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["new"]);
-        assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 2, "nothing is left beside");
+        assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 1, "nothing is left beside");
     }
 
     #[tokio::test]
