@@ -313,7 +313,7 @@ impl Service {
             Fact::Event(event) => self.event(now, &event),
             Fact::EngineLost(problem) => {
                 if self.engine_lost.is_none() {
-                    tracing::error!(problem, "the container engine does not answer; containers keep running");
+                    tracing::error!(problem, "the container engine does not answer");
                 }
                 self.engine_lost = Some(problem);
             }
@@ -344,7 +344,8 @@ impl Service {
     }
 
     fn observed(&mut self, now: Instant, at: std::time::Instant, containers: Vec<Container>) {
-        if self.engine_lost.take().is_some() {
+        let back = self.engine_lost.take().is_some();
+        if back {
             tracing::info!("the container engine answers again");
         }
         let mut by_slot: BTreeMap<Slot, Vec<(String, Container)>> = BTreeMap::new();
@@ -391,6 +392,9 @@ impl Service {
                 list.push(found);
             }
             self.handle(now, &slot, Input::Observed { at, containers: list });
+            if back {
+                self.handle(now, &slot, Input::EngineBack);
+            }
             if let Some((instance, desired)) = adopted {
                 let files = self.hands.files(&instance);
                 if let Err(error) = files.prepare(self.hands.options.helper.as_deref()) {

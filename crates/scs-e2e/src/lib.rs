@@ -19,6 +19,8 @@ pub struct Scs {
     state: tempfile::TempDir,
     project: PathBuf,
     environments: Vec<String>,
+    /// Address and network namespace of an engine other than the machine's.
+    engine: Option<(String, PathBuf)>,
 }
 
 impl Scs {
@@ -26,7 +28,15 @@ impl Scs {
     #[must_use]
     pub fn new(project: &Path) -> Self {
         let state = tempfile::Builder::new().prefix("scs-e2e-").tempdir().expect("a temporary directory can be made");
-        Self { state, project: project.to_owned(), environments: vec!["dev".to_owned()] }
+        Self { state, project: project.to_owned(), environments: vec!["dev".to_owned()], engine: None }
+    }
+
+    /// The same with an engine other than the machine's, at this address and in this network namespace.
+    #[must_use]
+    pub fn on(project: &Path, engine: &str, network: &Path) -> Self {
+        let mut scs = Self::new(project);
+        scs.engine = Some((engine.to_owned(), network.to_owned()));
+        scs
     }
 
     /// Names a further environment that is taken down at the end.
@@ -43,7 +53,14 @@ impl Scs {
     /// A command line of scs, not yet started.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        let mut command = match &self.engine {
+            None => Command::new(program()),
+            Some((address, network)) => {
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--net={}", network.display())).arg(program()).env("DOCKER_HOST", address);
+                command
+            }
+        };
         command.args(arguments).current_dir(&self.project).env("SCS_STATE_DIR", self.state.path()).stdin(Stdio::null());
         command
     }

@@ -12,19 +12,19 @@ enum Hint {
         "permission to open it is denied: add yourself to the group `docker` (`sudo usermod -aG docker $USER`, then log in \
          again), or run a rootless engine"
     )]
-    Permission(#[source] BoxError),
+    Permission,
     #[error("nothing is there: is Docker installed and started (`sudo systemctl start docker`)?")]
-    Absent(#[source] BoxError),
+    Absent,
     #[error("nobody listens there: is Docker started (`sudo systemctl start docker`)?")]
-    Refused(#[source] BoxError),
+    Refused,
 }
 
 pub(crate) fn unreachable(address: &str, source: BoxError) -> Error {
     let source = match io_kind(&*source) {
-        Some(ErrorKind::PermissionDenied) => Hint::Permission(source).into(),
-        Some(ErrorKind::NotFound) => Hint::Absent(source).into(),
-        Some(ErrorKind::ConnectionRefused) => Hint::Refused(source).into(),
-        _ if source.to_string().starts_with("Socket not found") => Hint::Absent(source).into(),
+        Some(ErrorKind::PermissionDenied) => Hint::Permission.into(),
+        Some(ErrorKind::NotFound) => Hint::Absent.into(),
+        Some(ErrorKind::ConnectionRefused) => Hint::Refused.into(),
+        _ if source.to_string().starts_with("Socket not found") => Hint::Absent.into(),
         _ => source,
     };
     Error::Unreachable { address: address.to_owned(), source }

@@ -2,12 +2,14 @@
 
 mod clean;
 mod docker;
+mod own;
 mod state;
 mod wait;
 
 pub use docker::{TestEngine, docker};
+pub use own::OwnEngine;
 pub use state::StateDir;
-pub use wait::wait_for;
+pub use wait::{wait_for, wait_for_blocking};
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -27,6 +27,23 @@ pub async fn wait_for<T, S: Display>(
     }
 }
 
+/// The same for tests without a runtime.
+///
+/// # Panics
+/// When it is not within the deadline.
+pub fn wait_for_blocking<T, S: Display>(what: &str, deadline: Duration, mut probe: impl FnMut() -> Result<T, S>) -> T {
+    let started = Instant::now();
+    loop {
+        match probe() {
+            Ok(found) => return found,
+            Err(last) => {
+                assert!(started.elapsed() < deadline, "waited {deadline:?} for {what}; the last state was: {last}");
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

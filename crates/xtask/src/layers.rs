@@ -23,6 +23,7 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("scs-provision", "scs-helper"),
     ("scs-agent", "disco-client"),
     ("xtask", "scs-cluster"),
+    ("scs-e2e", "scs-testkit"),
 ];
 
 /// What a pure core must not pull in, however far away.

@@ -34,6 +34,8 @@ pub enum Input {
         /// What it has, whatever its state.
         containers: Vec<Found>,
     },
+    /// The engine answers again after it did not: what failed meanwhile need not wait out its pause.
+    EngineBack,
     /// The image of a digest is on this host.
     ImageReady {
         /// Image digest.
@@ -340,6 +342,8 @@ pub struct Address {
     pub announced: String,
     /// On this machine, where bound.
     pub local: Option<String>,
+    /// By others over IPv6, `[host]:port`, beside what is announced.
+    pub announced_v6: Option<String>,
 }
 
 /// A volume that is ready.

@@ -262,7 +262,10 @@ impl World {
         self.started += 1;
         let number = u64::from(self.started);
         let mut provides = BTreeMap::new();
-        provides.insert("http".to_owned(), Address { announced: format!("127.0.0.1:{number}"), local: None });
+        provides.insert(
+            "http".to_owned(),
+            Address { announced: format!("127.0.0.1:{number}"), local: None, announced_v6: None },
+        );
         let started = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(number));
         let container = Container {
             id: format!("c{number}"),

@@ -108,7 +108,7 @@ fn endpoint(port: u16) -> Endpoint {
 }
 
 fn container(instance: &str) -> Container {
-    let address = Address { announced: "198.51.100.1:8080".into(), local: None };
+    let address = Address { announced: "198.51.100.1:8080".into(), local: None, announced_v6: None };
     Container {
         id: format!("id-{instance}"),
         name: instance.to_owned(),
@@ -135,6 +135,24 @@ fn healthy() -> Value {
 
 fn user() -> Role {
     plain(&json!({"require": {"mysql": require("db", "mysql")}}))
+}
+
+#[test]
+fn what_failed_while_the_engine_was_away_is_tried_again_as_soon_as_it_is_back() {
+    let mut scene = Scene::of(role("web", &json!({})));
+    for _ in 0..5 {
+        let digest = "image".to_owned();
+        let asked = scene.taken().into_iter().find_map(|effect| match effect {
+            Effect::EnsureImage(desired) => Some(desired.role.image_digest.clone()),
+            _ => None,
+        });
+        let digest = asked.unwrap_or(digest);
+        scene.tell(Input::ImageFailed { digest, failure: Failure::default() });
+        scene.after(1000);
+    }
+    assert_eq!(scene.taken(), [], "it waits longer and longer");
+    scene.tell(Input::EngineBack);
+    assert!(matches!(scene.taken()[..], [Effect::EnsureImage(_)]));
 }
 
 #[test]
