@@ -278,6 +278,10 @@ impl Hands {
         let Ok(port) = port.parse() else { return };
         attributes.extend(self.options.attributes.clone());
         attributes.insert("host".to_owned(), self.options.host.clone());
+        // One endpoint stays one endpoint, however many families reach it: who wants IPv6 takes it from here.
+        if let Some(v6) = &address.announced_v6 {
+            attributes.insert(provide::IPV6.to_owned(), v6.clone());
+        }
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let mut provision = Provision::new(name, instance, host, port);
         provision.health = provide::health(passing);

@@ -139,6 +139,9 @@ pub(crate) fn environment(slot: &Slot, instance: &str, role: &Role, view: &View)
         let first = endpoints.first();
         variables.insert(format!("{variable}_HOST"), first.map(|first| first.host.clone()).unwrap_or_default());
         variables.insert(format!("{variable}_PORT"), first.map(|first| first.port.to_string()).unwrap_or_default());
+        let v6: Vec<&str> =
+            endpoints.iter().filter_map(|it| it.attributes.get(crate::provide::IPV6).map(String::as_str)).collect();
+        variables.insert(format!("{variable}_IPV6"), v6.join(";"));
         variables.insert(variable, all.join(";"));
     }
     variables

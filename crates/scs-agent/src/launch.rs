@@ -263,7 +263,14 @@ pub(crate) fn facts(container: &engine::Container, desired: &Desired, announce: 
         let local = loopback.map(|port| join(&port.host_address.to_string(), port.host_port));
         let local = local.or_else(|| shared.then(|| format!("127.0.0.1:{}", provide.port)));
         let announced = join(&announce.to_string(), announced);
-        provides.insert(name.clone(), Address { announced, local });
+        // The gateway's, which alone is neither loopback nor all of them.
+        let v6 = |port: &&Port| {
+            let address = port.host_address;
+            address.is_ipv6() && !address.is_loopback() && !address.is_unspecified() && address != announce
+        };
+        let v6 = container.ports.iter().filter(same).find(v6);
+        let announced_v6 = v6.map(|port| join(&port.host_address.to_string(), port.host_port));
+        provides.insert(name.clone(), Address { announced, local, announced_v6 });
     }
     Container {
         id: container.id.clone(),

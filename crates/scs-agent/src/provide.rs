@@ -73,6 +73,9 @@ async fn carry_out(discovery: Arc<dyn Discovery>, order: Say) -> Fact {
     }
 }
 
+/// The attribute with the address over IPv6, `[host]:port`, of an endpoint that is reached over both.
+pub(crate) const IPV6: &str = "ipv6";
+
 /// How an endpoint is withdrawn.
 pub(crate) fn how(reason: Reason, wait: Duration, successor_by: Option<Duration>) -> Withdraw {
     Withdraw { reason, wait: (!wait.is_zero()).then_some(wait), successor_by }

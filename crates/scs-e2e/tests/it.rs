@@ -6,5 +6,9 @@ mod it {
     mod change;
     mod crash;
     mod ending;
+    mod engine;
+    mod ipv6;
+    mod killed;
+    mod volumes;
     mod wiring;
 }

@@ -7,16 +7,21 @@ use bollard::query_parameters::ListNetworksOptions;
 use scs_ports::engine::{BridgeNetwork, Error, Gateways};
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
+
+/// How often, and how many times, a network is looked for that somebody else may be making: making one takes some 0.3 s.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const LOOKS: u32 = 20;
 
 impl Docker {
     pub(crate) async fn ensure_bridge(&self, request: &BridgeNetwork) -> Result<Gateways, Error> {
         let subject = Subject::new("make", "network", &request.name);
         let found = match self.find_network(&request.name).await? {
             Some(found) => found,
-            None => {
-                let made = self.order(&subject, self.client.create_network(create(request))).await?;
-                self.settle(&request.name, &made.id).await?
-            }
+            None => match self.order(&subject, self.client.create_network(create(request))).await {
+                Ok(made) => self.settle(&request.name, &made.id).await?,
+                Err(error) => self.made_meanwhile(&request.name).await?.ok_or(error)?,
+            },
         };
         if found.driver.as_deref() != Some("bridge") {
             let message = format!("it is a `{}` network already", found.driver.unwrap_or_default());
@@ -40,6 +45,17 @@ impl Docker {
         let found = optional(self.query(&Subject::new("inspect", "network", name), call).await)?;
         // The engine also takes the beginning of an id.
         Ok(found.filter(|it| it.name.as_deref() == Some(name)))
+    }
+
+    /// Two that make it at once clash over its range of IPv6, where it has one, before the first one's is to be seen.
+    async fn made_meanwhile(&self, name: &str) -> Result<Option<NetworkInspect>, Error> {
+        for _ in 0..LOOKS {
+            if let Some(found) = self.find_network(name).await? {
+                return Ok(Some(found));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(None)
     }
 
     /// The engine lets two callers make a network of the same name at the same time; the older one stays.

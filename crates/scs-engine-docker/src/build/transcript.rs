@@ -48,7 +48,7 @@ impl Classic {
         } else if !line.starts_with(" ---> ") && !line.starts_with("Removing intermediate container ") {
             remember(&mut self.output, line);
         }
-        (!line.is_empty()).then(|| line.to_owned())
+        (!line.is_empty() && !is_bookkeeping(line)).then(|| line.to_owned())
     }
 
     /// The instruction that runs, and the last lines it printed.
@@ -101,6 +101,12 @@ impl BuildKit {
         let words = self.other.iter().rev().find(|it| !it.is_empty() && !it.starts_with("---")).cloned();
         (name, output, words.unwrap_or_default())
     }
+}
+
+/// What the engine's own builder tells of itself and nobody needs: ids of layers, and our own labels.
+fn is_bookkeeping(line: &str) -> bool {
+    let label = line.starts_with("Step ") && line.contains(" : LABEL scs.");
+    label || line.starts_with(" ---> ") || line.starts_with("Removing intermediate container ")
 }
 
 fn remember(lines: &mut VecDeque<String>, line: &str) {

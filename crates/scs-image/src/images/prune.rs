@@ -71,7 +71,10 @@ impl Images {
     }
 
     /// Containers and files of builds whose process was killed: nobody holds their lock.
-    async fn remove_stale_builds(&self) -> Result<usize, Error> {
+    ///
+    /// # Errors
+    /// When the engine does not list or remove them, or their files stay.
+    pub async fn remove_stale_builds(&self) -> Result<usize, Error> {
         let prefix = self.container_prefix();
         let mut removed = 0;
         let containers = self.engine.containers(&Labels::new()).await.map_err(Error::engine("list containers"))?;

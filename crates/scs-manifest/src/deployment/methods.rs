@@ -116,7 +116,11 @@ pub(crate) const NETWORK: Kind = Kind {
         Method {
             name: "bridge",
             about: "Provided ports are published on the host.",
-            options: &[option("ipv6", Truth, "Whether they are published over IPv6 too.")],
+            options: &[option(
+                "ipv6",
+                Truth,
+                "Whether they are published over IPv6 too; users find that address in `SCS_REQUIRE_<NAME>_IPV6`.",
+            )],
         },
         Method { name: "host", about: "The container shares the host's network.", options: &[] },
         Method {

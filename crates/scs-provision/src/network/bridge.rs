@@ -4,10 +4,16 @@ use super::option_error;
 use crate::Host;
 use crate::options::Reader;
 use async_trait::async_trait;
-use scs_ports::engine::{BridgeNetwork, Engine, Gateways, Labels, Port};
+use scs_ports::engine::{self, BridgeNetwork, Create, Engine, Gateways, Labels, Port};
 use scs_ports::network::{Attachment, Error, NetworkProvisioner, NetworkRequest, ProvidedPort};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// The kernel takes a second to find out whether an IPv6 address is taken; a busy machine some more.
+const WAKING: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Containers on a bridge, reached through ports of the host.
 #[derive(Debug)]
@@ -15,13 +21,20 @@ pub struct Bridge {
     engine: Arc<dyn Engine>,
     name: String,
     advertise: Option<IpAddr>,
+    /// One at a time wakes the bridge.
+    turn: Mutex<()>,
 }
 
 impl Bridge {
     /// The bridge of this host's engine.
     #[must_use]
     pub fn new(host: &Host) -> Self {
-        Bridge { engine: host.engine.clone(), name: host.bridge.clone(), advertise: host.advertise }
+        Bridge {
+            engine: host.engine.clone(),
+            name: host.bridge.clone(),
+            advertise: host.advertise,
+            turn: Mutex::new(()),
+        }
     }
 }
 
@@ -31,8 +44,16 @@ impl NetworkProvisioner for Bridge {
         let mut reader = Reader::new(&request.options);
         let ipv6 = reader.truth("ipv6").map_err(option_error)?;
         reader.finish().map_err(option_error)?;
-        let gateways = gateways(&*self.engine, &self.name, ipv6).await?;
-        attach(&self.name, &gateways, self.advertise, ipv6, &request.ports)
+        // The engine cannot give IPv6 to a bridge that is there, and the one without it may be in use: so these are two.
+        let name = if ipv6 { format!("{}-ipv6", self.name) } else { self.name.clone() };
+        let gateways = gateways(&*self.engine, &name, ipv6).await?;
+        if let Some(gateway) = gateways.v6.filter(|_| ipv6) {
+            let _turn = self.turn.lock().await;
+            wake(&*self.engine, &name, gateway)
+                .await
+                .map_err(|error| Error::Failed { action: format!("use the bridge `{name}`"), source: error.into() })?;
+        }
+        attach(&name, &gateways, self.advertise, ipv6, &request.ports)
     }
 
     async fn release(&self, _instance: &str) -> Result<(), Error> {
@@ -47,6 +68,33 @@ pub(super) async fn gateways(engine: &dyn Engine, name: &str, ipv6: bool) -> Res
     let network = BridgeNetwork { name: name.to_owned(), labels, ipv6 };
     let made = engine.ensure_network(&network).await;
     made.map_err(|error| Error::Failed { action: format!("make the bridge `{name}`"), source: error.into() })
+}
+
+/// Until a bridge has carried its first container, the kernel has not made sure that nobody else has its IPv6 address, and no
+/// port can be bound on it: the engine would not start that first container. So one without ports goes before.
+async fn wake(engine: &dyn Engine, bridge: &str, gateway: IpAddr) -> Result<(), engine::Error> {
+    let asleep = || TcpListener::bind((gateway, 0)).is_err();
+    if !asleep() {
+        return Ok(());
+    }
+    let create = Create {
+        name: format!("scs-helper-{bridge}-{}", std::process::id()),
+        image: scs_helper::helper_image(engine).await?,
+        labels: Labels::from([(scs_helper::LABEL.to_owned(), scs_helper::hash().to_owned())]),
+        command: Some([scs_helper::PATH_IN_IMAGE, "play", "sleep=60s"].map(str::to_owned).to_vec()),
+        network: bridge.to_owned(),
+        ..Create::default()
+    };
+    engine.remove(&create.name).await?;
+    let id = engine.create(&create).await?;
+    let started = engine.start(&id).await;
+    // An engine elsewhere never shows its addresses here; then the time has to do.
+    let until = tokio::time::Instant::now() + WAKING;
+    while started.is_ok() && asleep() && tokio::time::Instant::now() < until {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    engine.remove(&id).await?;
+    started
 }
 
 /// Pure: what is bound and announced.

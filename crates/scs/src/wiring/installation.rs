@@ -95,6 +95,13 @@ impl Installation {
     /// The agent as the control plane asks it.
     #[must_use]
     pub fn local(&self, handle: scs_agent::Handle) -> agent::Local {
+        let images = self.images.images.clone();
+        // What a build left whose process was killed; nobody else would look before the next `scs prune`.
+        tokio::spawn(async move {
+            if let Err(error) = images.remove_stale_builds().await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "what killed builds left stays for now");
+            }
+        });
         agent::Local::new(&self.host, handle, self.engine.clone(), self.images.clone(), self.volumes.clone())
     }
 
