@@ -1,8 +1,8 @@
 //! One connection, from its opening to its end.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use disco_proto::{Frames, decode};
+use disco_proto::{Failure, Frames, decode};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{mpsc, watch},
@@ -39,12 +39,15 @@ pub(crate) enum End {
     Silent,
     #[error("the server does not speak the protocol")]
     Nonsense,
+    #[error("the server refuses the session")]
+    Refused(#[source] Failure),
 }
 
 pub(crate) struct Tools<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) commands: &'a mut mpsc::UnboundedReceiver<Command>,
     pub(crate) connected: &'a watch::Sender<bool>,
+    pub(crate) trouble: &'a watch::Sender<Option<Arc<str>>>,
     pub(crate) saver: &'a mut Saver,
     pub(crate) shutdown: &'a CancellationToken,
 }
@@ -54,7 +57,7 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let Tools { state, commands, connected, saver, shutdown } = tools;
+    let Tools { state, commands, connected, trouble, saver, shutdown } = tools;
     let mut frames = Frames::new();
     let mut buffer = vec![0; 16 * 1024];
     let mut written = 0;
@@ -64,10 +67,11 @@ where
     loop {
         match state.phase {
             Phase::Open => {
+                trouble.send_if_modified(|trouble| trouble.take().is_some());
                 connected.send_if_modified(|connected| !std::mem::replace(connected, true));
             }
             Phase::Sent(_) | Phase::Closed => return End::Meant,
-            Phase::Refused => return End::Nonsense,
+            Phase::Refused => return state.refusal.take().map_or(End::Nonsense, End::Refused),
             Phase::Opening | Phase::Away => {}
         }
         let again = state.retry(Instant::now());

@@ -54,6 +54,7 @@ impl Withdraw {
 pub struct Handle {
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) connected: watch::Receiver<bool>,
+    pub(crate) trouble: watch::Receiver<Option<Arc<str>>>,
     pub(crate) address: Arc<str>,
     pub(crate) cached: Arc<Contents>,
     /// What was required since this process began: the file was true before that, and for nothing since.
@@ -82,6 +83,20 @@ pub(crate) enum Command {
     Inherited(Reply<Vec<Identity>>),
     Park(Duration, Reply<()>),
     Close(Reply<()>),
+}
+
+impl Command {
+    /// Whether whoever asked has given up, so that an answer is wanted by nobody.
+    pub(crate) fn abandoned(&self) -> bool {
+        match self {
+            Self::Resolve(_, reply) => reply.is_closed(),
+            Self::List(_, reply) => reply.is_closed(),
+            Self::Inherited(reply) => reply.is_closed(),
+            Self::Park(_, reply) | Self::Close(reply) => reply.is_closed(),
+            // Remembered for their own sake, whether or not somebody waits.
+            _ => false,
+        }
+    }
 }
 
 impl Handle {
@@ -153,6 +168,11 @@ impl Handle {
     /// Whether there is a session with a server right now.
     pub fn connected(&self) -> watch::Receiver<bool> {
         self.connected.clone()
+    }
+
+    /// Why there is no session, once every server has been tried; `None` while there is one, and before that.
+    pub fn trouble(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.trouble.clone()
     }
 
     async fn ask<T>(

@@ -8,6 +8,7 @@ mod backoff;
 mod cache;
 mod connection;
 mod error;
+pub mod forward;
 mod handle;
 mod requirement;
 mod saver;

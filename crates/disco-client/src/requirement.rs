@@ -6,12 +6,12 @@ use std::{
 };
 
 use disco_proto::{
-    Code, Endpoint, Failure, Health, Query, Reason, Version,
+    Code, Endpoint, Failure, Query, Reason, Version,
     message::{Change, Snapshot},
 };
 use tokio::sync::watch;
 
-use crate::set::EndpointSet;
+use crate::set::{EndpointSet, usability};
 
 /// Drops that a set shows at most.
 const GONE: usize = 256;
@@ -65,14 +65,8 @@ impl Requirement {
         let mut endpoints: Vec<Endpoint> = self.endpoints.values().cloned().collect();
         // A server sends one tier of preference only. Within it: what works first, then the oldest, so that the first one does not change
         // without need (instances are ordered by age if their ids are).
-        endpoints.sort_by(|a, b| {
-            let usable = |endpoint: &Endpoint| match endpoint.health {
-                Health::Passing => u8::from(endpoint.suspect),
-                Health::Draining => 2,
-                Health::Failing => 3,
-            };
-            (usable(a), &a.instance, &a.name.role).cmp(&(usable(b), &b.instance, &b.name.role))
-        });
+        endpoints
+            .sort_by(|a, b| (usability(a), &a.instance, &a.name.role).cmp(&(usability(b), &b.instance, &b.name.role)));
         endpoints
     }
 

@@ -26,7 +26,7 @@ use crate::{
 /// How to reach the server, and as whom.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `host:port` of the server.
+    /// `host:port` of the server; several, separated by commas, are tried in turn.
     pub address: String,
     /// Who speaks, for people; 1 to 253 bytes.
     pub agent: String,
@@ -49,6 +49,7 @@ pub struct Service {
     cache: Arc<Contents>,
     commands: mpsc::UnboundedReceiver<Command>,
     connected: watch::Sender<bool>,
+    trouble: watch::Sender<Option<Arc<str>>>,
 }
 
 impl Service {
@@ -56,30 +57,33 @@ impl Service {
     pub fn new(options: Options) -> (Self, Handle) {
         let (sender, commands) = mpsc::unbounded_channel();
         let (connected, receiver) = watch::channel(false);
+        let (trouble, troubles) = watch::channel(None);
         let cache = Arc::new(options.cache.as_deref().map(Contents::read).unwrap_or_default());
         let handle = Handle {
             commands: sender,
             connected: receiver,
+            trouble: troubles,
             address: options.address.as_str().into(),
             cached: Arc::clone(&cache),
             begun: Arc::default(),
             generation: Arc::new(AtomicU64::new(1)),
         };
-        (Self { options, cache, commands, connected }, handle)
+        (Self { options, cache, commands, connected, trouble }, handle)
     }
 
     /// Connects, and reconnects, until `shutdown`. The session is left open, so that a restarted process can resume it; to end
     /// it, call [`Handle::close`] before.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { options, cache, mut commands, connected } = self;
+        let Self { options, cache, mut commands, connected, trouble } = self;
         let mut saver = Saver::new(options.cache.clone());
-        let address = options.address.clone();
+        let mut servers = Servers::new(&options.address);
         let mut state = State::new(options, Contents::clone(&cache));
         drop(cache);
         let mut backoff = Backoff::default();
         let mut reported = false;
         loop {
-            match connect(&address, &mut state, &mut commands, &shutdown).await {
+            let mut was_open = false;
+            let why: Arc<str> = match connect(servers.current(), &mut state, &mut commands, &shutdown).await {
                 None => break,
                 Some(Ok(stream)) => {
                     let _ = stream.set_nodelay(true);
@@ -88,13 +92,15 @@ impl Service {
                         state: &mut state,
                         commands: &mut commands,
                         connected: &connected,
+                        trouble: &trouble,
                         saver: &mut saver,
                         shutdown: &shutdown,
                     };
                     let end = connection::run(reader, writer, tools).await;
-                    let was_open = connected.send_replace(false);
+                    was_open = connected.send_replace(false);
                     if was_open {
                         backoff.succeeded();
+                        servers.worked();
                         reported = false;
                     }
                     if let Phase::Sent(pause) = state.phase {
@@ -104,21 +110,85 @@ impl Service {
                     if matches!(end, End::Shutdown) {
                         break;
                     }
-                    tracing::info!(server = address, why = %end, "disconnected from the disco server");
+                    tracing::info!(server = servers.current(), why = %end, "disconnected from the disco server");
+                    chain(&end).into()
                 }
                 Some(Err(error)) => {
                     if !std::mem::replace(&mut reported, true) {
-                        tracing::warn!(server = address, error = %error, "cannot reach the disco server; trying again");
+                        tracing::warn!(server = servers.current(), error = %error, "cannot reach the disco server; trying again");
                     }
+                    error.to_string().into()
                 }
+            };
+            let all_failed = servers.next();
+            if all_failed && !was_open {
+                trouble.send_replace(Some(format!("{}: {why}", servers.last()).into()));
             }
-            let until = Instant::now() + backoff.next(rand::random());
-            if !wait(until, &mut state, &mut commands, &shutdown, &mut saver).await {
-                break;
+            // One server that is away must not keep it from the others; but those who have lost the same one do not go to the next in step.
+            if all_failed || was_open {
+                let until = Instant::now() + backoff.next(rand::random());
+                if !wait(until, &mut state, &mut commands, &shutdown, &mut saver).await {
+                    break;
+                }
             }
         }
         saver.finish(&mut state).await;
     }
+}
+
+/// The servers, in the order in which they are tried.
+#[derive(Debug)]
+struct Servers {
+    addresses: Vec<String>,
+    current: usize,
+    /// How many have failed since one worked or the last pause.
+    failed: usize,
+}
+
+impl Servers {
+    fn new(list: &str) -> Self {
+        let addresses: Vec<String> =
+            list.split(',').map(str::trim).filter(|address| !address.is_empty()).map(str::to_owned).collect();
+        // An empty list is one that nothing can be reached at, and is reported so.
+        Self { addresses: if addresses.is_empty() { vec![list.to_owned()] } else { addresses }, current: 0, failed: 0 }
+    }
+
+    fn current(&self) -> &str {
+        &self.addresses[self.current]
+    }
+
+    /// The one before the current one.
+    fn last(&self) -> &str {
+        &self.addresses[(self.current + self.addresses.len() - 1) % self.addresses.len()]
+    }
+
+    /// A session was open on the current one.
+    fn worked(&mut self) {
+        self.failed = 0;
+    }
+
+    /// The connection to the current one ended, or never came to be. Whether it was the last to fail.
+    fn next(&mut self) -> bool {
+        self.current = (self.current + 1) % self.addresses.len();
+        self.failed += 1;
+        let all = self.failed >= self.addresses.len();
+        if all {
+            self.failed = 0;
+        }
+        all
+    }
+}
+
+/// An error with its causes, as one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// Connects while handles go on asking; `None` at the shutdown.
@@ -169,5 +239,37 @@ async fn wait(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Servers;
+
+    #[test]
+    fn each_server_is_tried_before_there_is_a_pause() {
+        let mut servers = Servers::new("one:1, two:2,three:3");
+        let tried: Vec<(String, bool)> = (0..6).map(|_| (servers.current().to_owned(), servers.next())).collect();
+        let expected = [("one:1", false), ("two:2", false), ("three:3", true)];
+        let expected: Vec<(String, bool)> =
+            expected.iter().cycle().take(6).map(|(server, pause)| ((*server).to_owned(), *pause)).collect();
+        assert_eq!(tried, expected);
+    }
+
+    #[test]
+    fn a_single_server_that_worked_is_tried_again_after_a_pause() {
+        let mut servers = Servers::new("one:1");
+        servers.worked();
+        assert!(servers.next());
+        assert_eq!(servers.current(), "one:1");
+    }
+
+    #[test]
+    fn after_one_that_worked_every_other_is_tried_first() {
+        let mut servers = Servers::new("one:1,two:2");
+        assert!(!servers.next());
+        servers.worked();
+        assert!(!servers.next(), "two worked, and ended");
+        assert_eq!(servers.current(), "one:1");
     }
 }

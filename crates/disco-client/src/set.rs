@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use disco_proto::{Endpoint, Reason};
+use disco_proto::{Endpoint, Health, Reason};
 
 /// The endpoints of one requirement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,4 +21,13 @@ pub struct EndpointSet {
     pub stale_since: Option<SystemTime>,
     /// What went since the last set that was applied and has not come back, the latest last, at most 256.
     pub gone: Vec<(Endpoint, Reason)>,
+}
+
+/// How usable an endpoint is; the lowest first.
+pub(crate) fn usability(endpoint: &Endpoint) -> u8 {
+    match endpoint.health {
+        Health::Passing => u8::from(endpoint.suspect),
+        Health::Draining => 2,
+        Health::Failing => 3,
+    }
 }

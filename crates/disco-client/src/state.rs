@@ -10,7 +10,7 @@ use std::{
 };
 
 use disco_proto::{
-    Method, Provision,
+    Failure, Method, Provision,
     message::{Identity, Resume, Unrequire, Withdrawn},
 };
 use tokio::time::Instant;
@@ -42,6 +42,8 @@ pub(crate) struct State {
     asked: HashMap<u64, Asked>,
     numbers: u64,
     pub(crate) phase: Phase,
+    /// Why the server refused the session.
+    pub(crate) refusal: Option<Failure>,
     pub(crate) heartbeat: Duration,
     /// What is to be written.
     pub(crate) output: Vec<u8>,
@@ -112,6 +114,7 @@ impl State {
             asked: HashMap::new(),
             numbers: 0,
             phase: Phase::Away,
+            refusal: None,
             heartbeat: HEARTBEAT,
             output: Vec::new(),
             cache,
@@ -156,7 +159,11 @@ impl State {
                 let _ = reply.send(Ok(()));
             }
             other if self.phase == Phase::Open => self.say_command(other),
-            other => self.queue.push(other),
+            other => {
+                // Whoever has given up wants no answer: an absence of days must not fill the memory.
+                self.queue.retain(|queued| !queued.abandoned());
+                self.queue.push(other);
+            }
         }
     }
 
@@ -177,6 +184,7 @@ impl State {
             waiting: Vec::new(),
         });
         provided.provision = provision;
+        provided.waiting.retain(|reply| !reply.is_closed());
         provided.waiting.push(reply);
         self.say_provide(&identity);
     }
@@ -198,6 +206,7 @@ impl State {
             waiting: Vec::new(),
         });
         (withdrawal.how, withdrawal.since) = (how, since);
+        withdrawal.waiting.retain(|reply| !reply.is_closed());
         withdrawal.waiting.push(reply);
         self.say_withdraw(identity);
     }

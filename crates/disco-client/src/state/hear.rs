@@ -85,6 +85,7 @@ impl State {
                 }
                 Err(failure) => {
                     tracing::warn!(error = %failure, "the disco server refuses the session");
+                    self.refusal = Some(failure);
                     self.phase = Phase::Refused;
                 }
             },

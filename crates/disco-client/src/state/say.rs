@@ -33,6 +33,8 @@ impl State {
     }
 
     pub(crate) fn ping(&mut self) {
+        // A server that never answers a question answers nobody who still waits for it.
+        self.asked.retain(|_, asked| !matches!(asked, Asked::Command(command) if command.abandoned()));
         self.ask(Asked::Ping, Method::Ping);
     }
 
@@ -99,11 +101,10 @@ impl State {
     }
 
     pub(super) fn say_command(&mut self, command: Command) {
+        if command.abandoned() {
+            return;
+        }
         let method = match &command {
-            // Whoever asked has given up: an answer is wanted by nobody.
-            Command::Resolve(_, reply) if reply.is_closed() => return,
-            Command::List(_, reply) if reply.is_closed() => return,
-            Command::Park(_, reply) | Command::Close(reply) if reply.is_closed() => return,
             Command::Resolve(query, _) => Method::Resolve(query.clone()),
             Command::List(list, _) => Method::List(list.clone()),
             Command::Park(pause, _) => Method::Park(Park { r#for: duration(*pause) }),

@@ -4,6 +4,7 @@
 
 mod conversation;
 mod failing;
+mod forwarding;
 mod proxy;
 mod restarting;
 mod strangers;
