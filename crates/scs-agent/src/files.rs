@@ -132,19 +132,28 @@ pub(crate) fn environment(slot: &Slot, instance: &str, role: &Role, view: &View)
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect();
     for name in role.require.keys() {
-        let variable = format!("SCS_REQUIRE_{}", name.to_uppercase().replace('-', "_"));
         let endpoints = view.requirements.get(name).map(|seen| seen.endpoints.as_slice()).unwrap_or_default();
-        let all: Vec<String> = endpoints.iter().map(disco_proto::Endpoint::address).collect();
-        // Without an endpoint they are there and empty, so that an older value does not shine through in an exec.
-        let first = endpoints.first();
-        variables.insert(format!("{variable}_HOST"), first.map(|first| first.host.clone()).unwrap_or_default());
-        variables.insert(format!("{variable}_PORT"), first.map(|first| first.port.to_string()).unwrap_or_default());
-        let v6: Vec<&str> =
-            endpoints.iter().filter_map(|it| it.attributes.get(crate::provide::IPV6).map(String::as_str)).collect();
-        variables.insert(format!("{variable}_IPV6"), v6.join(";"));
-        variables.insert(variable, all.join(";"));
+        variables.extend(requirement_variables(name, endpoints));
     }
     variables
+}
+
+/// The variables of one requirement: every address in order of preference, and host and port of the first. Without an endpoint they are
+/// there and empty, so that an older value does not shine through.
+#[must_use]
+pub fn requirement_variables(name: &str, endpoints: &[disco_proto::Endpoint]) -> [(String, String); 4] {
+    let variable = format!("SCS_REQUIRE_{}", name.to_uppercase().replace('-', "_"));
+    let all: Vec<String> = endpoints.iter().map(disco_proto::Endpoint::address).collect();
+    let v6: Vec<&str> =
+        endpoints.iter().filter_map(|it| it.attributes.get(crate::provide::IPV6).map(String::as_str)).collect();
+    // Without an endpoint they are there and empty, so that an older value does not shine through in an exec.
+    let first = endpoints.first();
+    [
+        (format!("{variable}_HOST"), first.map(|first| first.host.clone()).unwrap_or_default()),
+        (format!("{variable}_PORT"), first.map(|first| first.port.to_string()).unwrap_or_default()),
+        (format!("{variable}_IPV6"), v6.join(";")),
+        (variable, all.join(";")),
+    ]
 }
 
 fn directory(path: &Path) -> io::Result<()> {

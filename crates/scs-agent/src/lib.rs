@@ -24,6 +24,7 @@ mod slots;
 mod watch;
 
 pub use assignments::Refused;
+pub use files::requirement_variables;
 pub use handle::{Error, Handle, Output};
 pub use options::Options;
 pub use ports::Ports;

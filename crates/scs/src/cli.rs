@@ -2,6 +2,7 @@
 
 pub mod ca;
 pub mod change;
+pub mod disco;
 pub mod host;
 pub mod look;
 pub mod manifest;
@@ -92,8 +93,8 @@ pub enum Command {
     Exec(look::Exec),
     /// Say why a requirement has the endpoints it has
     Explain(look::Explain),
-    /// Look into the registry of endpoints
-    Disco(look::Disco),
+    /// Announce endpoints, find them, lead to them: without containers, or just to look
+    Disco(disco::Disco),
 
     /// Look after secrets
     Secret(things::Secret),

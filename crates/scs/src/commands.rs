@@ -30,7 +30,6 @@ mod version;
 mod volume;
 
 use crate::cli::Command;
-use crate::cli::look::DiscoVerb;
 use crate::cli::target::{RoleAddress, Target};
 use crate::cli::things::{SecretVerb, VolumeVerb};
 use crate::client::Client;
@@ -81,11 +80,7 @@ async fn remote(context: &Context, command: Command) -> Outcome {
         Command::Logs(args) => logs::run(context, args).await,
         Command::Exec(args) => exec::run(context, args).await,
         Command::Explain(args) => explain::run(context, &args).await,
-        Command::Disco(args) => match args.verb {
-            DiscoVerb::Ls(args) => disco::list(context, &args).await,
-            DiscoVerb::Watch(args) => disco::watch(context, &args).await,
-            DiscoVerb::Resolve(args) => disco::resolve(context, &args).await,
-        },
+        Command::Disco(args) => disco::run(context, args.verb).await,
         Command::Secret(args) => match args.verb {
             SecretVerb::Ls(args) => secret::list(context, &args).await,
             SecretVerb::Set(args) => secret::set(context, &args).await,
@@ -145,6 +140,21 @@ impl Context {
             _ => start::find_or_start(&files, &self.printer).await,
         };
         found.map(|(client, _)| client)
+    }
+
+    /// The discovery server: as typed, as set, or that of `scs dev`. `flag` is what names one.
+    async fn discovery(&self, given: Option<&String>, flag: &str) -> Result<String, Failure> {
+        if let Some(address) = given.or(self.settings.disco.as_ref()) {
+            return Ok(address.clone());
+        }
+        match start::find(&self.files(), &self.printer).await {
+            Ok((_, version)) => Ok(version.disco),
+            Err(failure) if failure.exit() == Exit::UNAVAILABLE => {
+                Err(Failure::unavailable("there is no discovery server: `scs dev` does not run, and none is named")
+                    .hint(format!("name one with `{flag} HOST:PORT`, or run `scs dev`")))
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// The environment a command works in.

@@ -6,7 +6,7 @@ pub const STATE_DIR: &str = "SCS_STATE_DIR";
 pub const ENVIRONMENT: &str = "SCS_ENV";
 /// Answers every question with yes, like `-y`.
 pub const YES: &str = "SCS_YES";
-/// Discovery server of `scs run`, where `--disco` is not given.
+/// Discovery server of `scs run` and `scs disco`, where none is named.
 pub const DISCO: &str = "SCS_DISCO";
 /// Directories of finished images, separated by colons.
 pub const CACHE: &str = "SCS_CACHE";
@@ -34,7 +34,10 @@ pub const TABLE: &[(&str, &str)] = &[
         CACHE,
         "Directories in which finished images are looked for and left, separated by colons. Read by `scs dev` and `scs run`",
     ),
-    (DISCO, "Discovery server of `scs run`, where `--disco` is not given. Default: the one of `scs dev`"),
+    (
+        DISCO,
+        "Discovery server of `scs run` and `scs disco`, or several separated by commas, where none is named. Default: the one of `scs dev`",
+    ),
     (LOG, "What `scs dev` and `scs run` log, e.g. `debug` or `scs_agent=trace`. Default: `info`"),
     (DOCKER_HOST, "Where the container engine listens. Default: `unix:///var/run/docker.sock`"),
     (NO_COLOR, "Switches colors off, unless empty"),

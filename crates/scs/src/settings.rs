@@ -15,7 +15,7 @@ pub struct Settings {
     pub environment: String,
     /// Every question is answered with yes.
     pub yes: bool,
-    /// Discovery server of `scs run`.
+    /// Discovery server of `scs run` and `scs disco`.
     pub disco: Option<String>,
     /// Directories of finished images.
     pub caches: Vec<PathBuf>,

@@ -1,7 +1,7 @@
 //! Commands that look at what runs, or into it.
 
 use super::target::{LongTarget, Output, RequirementAddress, RoleAddress, Target};
-use clap::{Args, Subcommand};
+use clap::Args;
 
 /// `scs ps`
 #[derive(Debug, Args)]
@@ -90,55 +90,4 @@ pub struct Explain {
     /// Which requirement, e.g. wordpress.mysql
     #[arg(value_name = "[SERVICE/]ROLE.REQUIREMENT")]
     pub requirement: RequirementAddress,
-}
-
-/// `scs disco`
-#[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
-pub struct Disco {
-    /// What to do.
-    #[command(subcommand)]
-    pub verb: DiscoVerb,
-}
-
-/// What `scs disco` does.
-#[derive(Debug, Subcommand)]
-pub enum DiscoVerb {
-    /// List endpoints
-    Ls(DiscoFilter),
-    /// Print every change as it happens
-    Watch(DiscoFilter),
-    /// Print the endpoints that a name leads to
-    Resolve(Resolve),
-}
-
-/// Which endpoints.
-#[derive(Debug, Args)]
-pub struct DiscoFilter {
-    /// Environment; all without
-    #[arg(long, value_name = "ENV")]
-    pub env: Option<String>,
-    /// Service; all without
-    #[arg(long, value_name = "NAME")]
-    pub service: Option<String>,
-    /// How it is printed.
-    #[command(flatten)]
-    pub output: Output,
-}
-
-/// `scs disco resolve`
-#[derive(Debug, Args)]
-pub struct Resolve {
-    /// Which service.
-    #[command(flatten)]
-    pub target: Target,
-    /// Role that provides it; any without
-    #[arg(long, value_name = "ROLE")]
-    pub role: Option<String>,
-    /// Endpoint, e.g. http
-    #[arg(value_name = "ENDPOINT")]
-    pub endpoint: String,
-    /// How it is printed.
-    #[command(flatten)]
-    pub output: Output,
 }

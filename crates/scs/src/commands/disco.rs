@@ -1,105 +1,81 @@
-//! `scs disco`: a look into the registry of endpoints.
+//! `scs disco`: ways in for those who do not run containers here. All speak `disco/1`, to whatever server they are told.
 
-use super::{Context, Outcome, change};
-use crate::cli::look::{DiscoFilter, Resolve};
-use crate::cli::target::Format;
-use crate::exit::{Exit, Failure};
-use crate::output::{BAD, GOOD, NAME, table, text};
-use crate::paths;
-use futures_util::StreamExt as _;
-use hyper::Method;
-use scs_api::inspect::{EndpointChange, EndpointInfo, EndpointQuery};
+mod forward;
+mod look;
+mod provide;
+mod require;
+mod session;
+mod signals;
+mod watch;
 
-/// Lists endpoints.
-pub async fn list(context: &Context, args: &DiscoFilter) -> Outcome {
-    let client = context.running_server().await?;
-    let endpoints: Vec<EndpointInfo> = client.get(&filtered("/v1/disco", args)).await?;
-    if args.output.output == Format::Json {
-        context.printer.json(&endpoints)?;
-    } else if endpoints.is_empty() {
-        context.printer.note("no endpoints: nothing that runs provides any");
-    } else {
-        let mut rows = table::new(&["NAME", "ADDRESS", "HEALTH", "ATTRIBUTES"]);
-        for endpoint in &endpoints {
-            let health =
-                if endpoint.suspect { format!("{}, silent", endpoint.health) } else { endpoint.health.clone() };
-            rows.add_row([endpoint.name.clone(), address(endpoint), health, attributes(endpoint)]);
-        }
-        context.printer.line(table::text(&rows))?;
-    }
-    Ok(Exit::DONE)
-}
+use super::{Context, Outcome};
+use crate::cli::disco::{Attribute, EndpointName, Parts, Selection, Verb};
+use crate::exit::Failure;
+use crate::load;
+use crate::settings::check_label;
+use disco_client::{EndpointSet, Query};
+use std::collections::BTreeMap;
 
-/// Prints changes as they happen, until Ctrl-C.
-pub async fn watch(context: &Context, args: &DiscoFilter) -> Outcome {
-    let client = context.running_server().await?;
-    let mut changes =
-        client.stream::<EndpointChange>(Method::GET, &filtered("/v1/disco/watch", args), None::<&()>).await?;
-    let mut interrupted = std::pin::pin!(change::interrupt());
-    loop {
-        let change = tokio::select! {
-            change = changes.next() => change,
-            () = &mut interrupted => return Err(Failure::Interrupted),
-        };
-        let Some(change) = change else { return Ok(Exit::DONE) };
-        let change = change?;
-        if args.output.output == Format::Json {
-            context.printer.json_line(&change)?;
-        } else {
-            context.printer.line(shown(context, &change))?;
-        }
+/// Runs it.
+pub async fn run(context: &Context, verb: Verb) -> Outcome {
+    match verb {
+        Verb::Ls(args) => look::list(context, &args).await,
+        Verb::Resolve(args) => look::resolve(context, &args).await,
+        Verb::Watch(args) => watch::run(context, &args).await,
+        Verb::Forward(args) => forward::run(context, &args).await,
+        Verb::Provide(args) => provide::run(context, args).await,
+        Verb::Require(args) => require::run(context, args).await,
     }
 }
 
-fn shown(context: &Context, change: &EndpointChange) -> String {
-    let (mark, style) = match change.change.as_str() {
-        "added" => ("+", GOOD),
-        "dropped" => ("-", BAD),
-        "updated" => ("~", NAME),
-        _ => ("=", NAME),
+/// The question that a name asks, with what it leaves out filled in.
+fn query(context: &Context, parts: &Parts, name: &EndpointName, selection: &Selection) -> Result<Query, Failure> {
+    let environment = context.environment(name.environment.as_ref().or(parts.env.as_ref()))?;
+    let service = match name.service.as_ref().or(parts.service.as_ref()) {
+        Some(service) => service.clone(),
+        None => load::service_name(&[], &environment)?.ok_or_else(|| {
+            let role = name.role.as_deref().unwrap_or("*");
+            Failure::usage(format!(
+                "which service? `{}` names none, and there is no deployment.yaml in this directory",
+                typed(name)
+            ))
+            .hint(format!("write SERVICE/{role}/{}, or say `--service NAME`", name.endpoint))
+        })?,
     };
-    let endpoint = &change.endpoint;
-    let reason = change.reason.as_ref().map_or_else(|| endpoint.health.clone(), |reason| format!("({reason})"));
-    let mark = context.printer.out(style, mark);
-    format!("{} {mark} {}  {}  {reason}", text::precise_time(change.at), endpoint.name, address(endpoint))
-}
-
-/// Prints the addresses a name leads to, one a line; none is a failure, for scripts.
-pub async fn resolve(context: &Context, args: &Resolve) -> Outcome {
-    let (environment, service) = context.maybe_service(&args.target)?;
-    let client = context.running_server().await?;
-    let query = EndpointQuery {
-        environment: Some(environment),
+    check_label("service", &service)?;
+    let query = Query {
+        environment,
         service,
-        role: args.role.clone(),
-        endpoint: Some(args.endpoint.clone()),
+        role: name.role.clone().unwrap_or_else(|| "*".to_owned()),
+        endpoint: name.endpoint.clone(),
+        r#match: selection.r#match.iter().map(|asked| (asked.key.clone(), asked.condition.clone())).collect(),
+        prefer: selection.prefer.clone(),
+        instance: None,
     };
-    let endpoints: Vec<EndpointInfo> = client.post("/v1/disco/resolve", &query).await?;
-    if args.output.output == Format::Json {
-        context.printer.json(&endpoints)?;
+    query.check().map_err(|invalid| Failure::usage("this cannot be asked for").because(&invalid))?;
+    Ok(query)
+}
+
+fn typed(name: &EndpointName) -> String {
+    match &name.role {
+        Some(role) => format!("{role}/{}", name.endpoint),
+        None => name.endpoint.clone(),
+    }
+}
+
+fn attributes(given: &[Attribute]) -> BTreeMap<String, String> {
+    given.iter().map(|attribute| (attribute.key.clone(), attribute.value.clone())).collect()
+}
+
+/// Says when no server confirms the set any more, and when one does again.
+fn say_stale(context: &Context, stale: &mut bool, set: &EndpointSet) {
+    if *stale == set.stale_since.is_some() {
+        return;
+    }
+    *stale = !*stale;
+    context.printer.note(if *stale {
+        "the discovery server does not answer: what it said last stays valid"
     } else {
-        for endpoint in &endpoints {
-            context.printer.line(&endpoint.address)?;
-        }
-    }
-    if endpoints.is_empty() {
-        let part = |part: &Option<String>| part.clone().unwrap_or_else(|| "*".to_owned());
-        let name =
-            format!("{}/{}/{}/{}", part(&query.environment), part(&query.service), part(&query.role), args.endpoint);
-        return Err(Failure::failed(format!("nobody provides {name}")).hint("`scs disco ls` lists what there is"));
-    }
-    Ok(Exit::DONE)
-}
-
-fn filtered(path: &str, args: &DiscoFilter) -> String {
-    paths::query(path, &[("environment", args.env.clone()), ("service", args.service.clone())])
-}
-
-fn address(endpoint: &EndpointInfo) -> String {
-    format!("{}/{}", endpoint.address, endpoint.protocol)
-}
-
-fn attributes(endpoint: &EndpointInfo) -> String {
-    let pairs: Vec<String> = endpoint.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    pairs.join(" ")
+        "the discovery server answers"
+    });
 }

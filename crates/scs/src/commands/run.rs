@@ -5,8 +5,8 @@ mod prepare;
 
 use super::{Context, Outcome};
 use crate::cli::host::Run;
+use crate::dev;
 use crate::dev::lock::Lock;
-use crate::dev::{self, start};
 use crate::exit::{Exit, Failure};
 use crate::load;
 use crate::output::say;
@@ -78,7 +78,7 @@ pub fn run(context: &Context, args: &Run) -> Outcome {
         .build()
         .map_err(|error| super::no_runtime(&error))?;
     let outcome = runtime.block_on(async {
-        let disco = disco(context, args).await?;
+        let disco = context.discovery(args.disco.as_ref(), "--disco").await?;
         let job = Job { slot, role, origin: loaded.origin.clone(), state: state.clone(), disco };
         foreground::run(context, &loaded, job).await
     });
@@ -112,20 +112,5 @@ fn make_one_off(context: &Context, role: &mut Role, command: Vec<String>) {
             scs_manifest::diagnostic::listed(single.iter().map(String::as_str)),
             role.name,
         ));
-    }
-}
-
-/// The discovery server: as typed, as set, or that of `scs dev`.
-async fn disco(context: &Context, args: &Run) -> Result<String, Failure> {
-    if let Some(address) = args.disco.clone().or_else(|| context.settings.disco.clone()) {
-        return Ok(address);
-    }
-    match start::find(&context.files(), &context.printer).await {
-        Ok((_, version)) => Ok(version.disco),
-        Err(failure) if failure.exit() == Exit::UNAVAILABLE => {
-            Err(Failure::unavailable("there is no discovery server: `scs dev` does not run, and none is named")
-                .hint("name one with `--disco HOST:PORT`, or run `scs dev`"))
-        }
-        Err(failure) => Err(failure),
     }
 }

@@ -191,7 +191,8 @@ fn change(what: &str, endpoint: &EndpointInfo, reason: Option<Reason>, at: Syste
     }
 }
 
-fn info(endpoint: &Endpoint) -> EndpointInfo {
+/// An endpoint in the words of the API.
+pub fn info(endpoint: &Endpoint) -> EndpointInfo {
     EndpointInfo {
         name: endpoint.name.to_string(),
         instance: endpoint.instance.clone(),
