@@ -3,6 +3,8 @@
 
 #[path = "it/ca.rs"]
 mod ca;
+#[path = "it/disco.rs"]
+mod disco;
 #[path = "it/manifests.rs"]
 mod manifests;
 #[path = "it/support.rs"]

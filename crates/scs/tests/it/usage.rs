@@ -30,7 +30,7 @@ fn help_lists_every_command_and_goes_to_standard_output() {
       logs        Show what containers write
       exec        Run a command inside a container
       explain     Say why a requirement has the endpoints it has
-      disco       Look into the registry of endpoints
+      disco       Announce endpoints, find them, lead to them: without containers, or just to look
       secret      Look after secrets
       volume      Look after volumes
       prune       Remove images and directories that nothing uses any more; never a volume

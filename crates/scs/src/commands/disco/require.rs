@@ -68,7 +68,8 @@ impl Follow<'_> {
             // Nothing is known until a server has answered, or there is something from before.
             let known = set.complete || !set.endpoints.is_empty();
             let confirmed = set.stale_since.is_none();
-            if known && printed != Some(set.seq) {
+            let wanted = known && !(self.args.once && set.endpoints.is_empty());
+            if wanted && printed != Some(set.seq) {
                 printed = Some(set.seq);
                 if self.args.output.output == Format::Json {
                     self.context.printer.json_line(&document(&self.name, set))?;
