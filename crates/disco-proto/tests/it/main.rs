@@ -5,4 +5,5 @@
 mod anything;
 mod codec;
 mod description;
+mod fuzz;
 mod snapshot;

@@ -3,6 +3,7 @@
 mod bad_connections;
 mod bad_files;
 mod bad_images;
+mod fuzz;
 mod good;
 mod init;
 mod properties;
