@@ -76,6 +76,7 @@ pub struct SlotReport {
     /// What the whole chain of causes and the last lines of output were, where something failed.
     pub details: Vec<String>,
     /// Since when.
+    #[serde(with = "crate::time")]
     pub since: SystemTime,
     /// The container that fills it now, or that failed last.
     pub container: Option<ContainerReport>,
@@ -144,6 +145,7 @@ pub struct ContainerReport {
     /// Content id of its image.
     pub image: String,
     /// When it was started.
+    #[serde(default, with = "crate::time::maybe")]
     pub started: Option<SystemTime>,
     /// Exit code, where it has ended.
     pub exit_code: Option<i64>,
@@ -171,6 +173,7 @@ pub struct ProvideReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LiveUpdateReport {
     /// When it ended, or started where it still runs.
+    #[serde(with = "crate::time")]
     pub at: SystemTime,
     /// Whether it still runs.
     pub running: bool,

@@ -146,6 +146,7 @@ pub struct Revision {
     /// Number, from 1.
     pub revision: u64,
     /// When.
+    #[serde(with = "crate::time")]
     pub at: SystemTime,
     /// Who asked.
     pub who: String,

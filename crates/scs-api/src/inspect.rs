@@ -40,6 +40,7 @@ pub struct Explanation {
     /// Every endpoint that was considered.
     pub candidates: Vec<Candidate>,
     /// When the last change was pushed.
+    #[serde(default, with = "crate::time::maybe")]
     pub pushed: Option<SystemTime>,
     /// Whether the container has applied it, in words.
     pub applied: String,
@@ -68,6 +69,7 @@ pub struct Considered {
     /// Every endpoint that was considered.
     pub candidates: Vec<Candidate>,
     /// When the last change was pushed.
+    #[serde(default, with = "crate::time::maybe")]
     pub pushed: Option<SystemTime>,
     /// Whether the subscriber has said that it applied it; `None` where it is not subscribed.
     pub applied: Option<bool>,
@@ -119,5 +121,6 @@ pub struct EndpointChange {
     #[serde(default)]
     pub reason: Option<String>,
     /// When, by the server's clock.
+    #[serde(with = "crate::time")]
     pub at: SystemTime,
 }

@@ -1,4 +1,5 @@
-//! The types of the HTTP API between command line, server and agents. JSON; every stream is one JSON object a line.
+//! The types of the HTTP API between command line, server and agents. JSON; every stream is one JSON object a line, every point
+//! in time RFC 3339 in UTC.
 //!
 //! [`agent`] is what a server and its agents tell each other; everything else is what people's commands speak.
 
@@ -9,4 +10,5 @@ pub mod inspect;
 pub mod log;
 pub mod routes;
 pub mod secret;
+mod time;
 pub mod volume;

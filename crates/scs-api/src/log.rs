@@ -35,6 +35,7 @@ pub struct LogLine {
     /// `stdout`, `stderr`, or the type of the log file it stands in.
     pub source: String,
     /// When it was written, where known.
+    #[serde(default, with = "crate::time::maybe")]
     pub time: Option<SystemTime>,
     /// The text, without its end.
     pub line: String,

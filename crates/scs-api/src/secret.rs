@@ -36,6 +36,7 @@ pub struct SecretInfo {
     /// Where it comes from, in words: `generated`, `file db.txt`, `set by hand`.
     pub source: String,
     /// When it got its current value.
+    #[serde(with = "crate::time")]
     pub changed: SystemTime,
     /// Roles that use it, with their name for it: `mysql-master:ROOT_PASSWORD`.
     pub used_by: Vec<String>,

@@ -19,6 +19,8 @@ use indexmap::IndexMap;
 pub struct Manifest {
     /// Where it stands.
     pub span: Span,
+    /// Whether nobody has written one: a finished image says nothing of itself.
+    pub silent: bool,
     /// Short human name.
     pub title: Option<String>,
     /// What it is, in words.
@@ -167,6 +169,7 @@ pub(crate) fn read(root: &Node, form: Form, reader: &mut Reader) -> Option<Manif
     let config = engine::config(fields.entry("config"), &docker, reader);
     let manifest = Manifest {
         span: root.span.clone(),
+        silent: false,
         title,
         description,
         docker,
@@ -187,6 +190,7 @@ impl Manifest {
     pub(crate) fn silent(span: &Span) -> Self {
         Self {
             span: span.clone(),
+            silent: true,
             title: None,
             description: None,
             docker: Docker::default(),

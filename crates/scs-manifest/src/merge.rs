@@ -1,4 +1,5 @@
 //! Base and overlays become one tree. Maps merge, scalars and lists replace, `null` removes; every value keeps its place.
+//! What the image offers and a role takes back (`provide: {http: null}`) is below every overlay, so there the `null` stays.
 
 #[cfg(test)]
 mod tests;
@@ -38,9 +39,15 @@ pub fn load(files: &[File]) -> Result<Tree, Vec<Diagnostic>> {
 pub fn merge(mut base: Node, overlays: Vec<Node>, found: &mut Vec<Diagnostic>) -> Node {
     for overlay in overlays {
         check_roles(&base, &overlay, found);
-        base = over(base, overlay);
+        base = over_at(&mut Vec::new(), base, overlay);
     }
     base
+}
+
+/// Whether a value is a `null` that the role has to be told of, since what it removes is the image's.
+fn is_taken_back(path: &[String], key: &str, node: &Node) -> bool {
+    let place: Vec<&str> = path.iter().map(String::as_str).chain([key]).collect();
+    matches!(place[..], ["containers", _, "provide", _]) && node.is_written_null()
 }
 
 /// The overlay's file name that `--env` adds: `deployment.yaml` and `prod` give `deployment.prod.yaml`.
@@ -74,14 +81,19 @@ fn check_roles(base: &Node, overlay: &Node, found: &mut Vec<Diagnostic>) {
 
 /// One value over another, by the rules of overlays.
 pub(crate) fn over(base: Node, overlay: Node) -> Node {
+    // Of no document: at the top of one there are no names of parameters.
+    over_at(&mut vec!["config".to_owned()], base, overlay)
+}
+
+fn over_at(path: &mut Vec<String>, base: Node, overlay: Node) -> Node {
     match (base.value, overlay.value) {
         (Value::Map(mut map), Value::Map(overlaid)) => {
             for (key, entry) in overlaid {
-                overlay_entry(&mut map, key, entry);
+                overlay_entry(path, &mut map, key, entry);
             }
             Node { value: Value::Map(map), span: base.span }
         }
-        (_, value) => Node { value: without_nulls(value), span: overlay.span },
+        (_, value) => Node { value: without_nulls(path, value), span: overlay.span },
     }
 }
 
@@ -102,36 +114,43 @@ pub(crate) fn layered(below: Node, own: Node) -> Node {
     }
 }
 
-fn overlay_entry(map: &mut Map, key: String, entry: Entry) {
+fn overlay_entry(path: &mut Vec<String>, map: &mut Map, key: String, entry: Entry) {
+    if is_taken_back(path, &key, &entry.node) {
+        map.insert(key, entry);
+        return;
+    }
     if entry.node.is_null() {
         map.shift_remove(&key);
         return;
     }
+    path.push(key.clone());
     let Some(below) = map.get_mut(&key) else {
-        let node = Node { value: without_nulls(entry.node.value), span: entry.node.span };
+        let node = Node { value: without_nulls(path, entry.node.value), span: entry.node.span };
+        path.pop();
         map.insert(key, Entry { key: entry.key, node });
         return;
     };
     let nothing = Node { value: Value::List(Vec::new()), span: below.node.span.clone() };
     let base = std::mem::replace(&mut below.node, nothing);
     let both_maps = base.map().is_some() && entry.node.map().is_some();
-    below.node = over(base, entry.node);
+    below.node = over_at(path, base, entry.node);
+    path.pop();
     if !both_maps {
         below.key = entry.key;
     }
 }
 
 /// What an overlay adds anew has nothing below that its `null`s could remove.
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Map(map) => Value::Map(
-            map.into_iter()
-                .filter(|(_, entry)| !entry.node.is_null())
-                .map(|(key, Entry { key: span, node })| {
-                    (key, Entry { key: span, node: Node { value: without_nulls(node.value), span: node.span } })
-                })
-                .collect(),
-        ),
-        other => other,
+fn without_nulls(path: &mut Vec<String>, value: Value) -> Value {
+    let Value::Map(map) = value else { return value };
+    let mut kept = Map::new();
+    for (key, Entry { key: span, node }) in map {
+        if node.is_null() && !is_taken_back(path, &key, &node) {
+            continue;
+        }
+        path.push(key);
+        let node = Node { value: without_nulls(path, node.value), span: node.span };
+        kept.extend(path.pop().map(|key| (key, Entry { key: span, node })));
     }
+    Value::Map(kept)
 }

@@ -73,6 +73,12 @@ impl Node {
         matches!(&self.value, Value::Scalar(scalar) if scalar.kind == Kind::Null)
     }
 
+    /// Whether it is the word `null` (or `~`), not merely left empty.
+    #[must_use]
+    pub fn is_written_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.kind == Kind::Null && !scalar.text.is_empty())
+    }
+
     /// The value under a key, if this is a mapping that has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Node> {

@@ -1,6 +1,7 @@
 //! What each role's image is made of.
 
-use super::{Context, Request};
+use super::role::{Connection, undeclared};
+use super::{Context, ImageInput, Request};
 use crate::compiled::{Base, Configurator, Image, Source};
 use crate::deployment::{self, Container};
 use crate::diagnostic::{Diagnostic, nearest};
@@ -24,27 +25,44 @@ pub(super) fn manifests(
         if let Some(problem) = input.and_then(|input| input.problem.as_ref()) {
             reader.error(&image.source.span, problem);
         }
-        if let Some(inline) = &container.manifest {
-            manifests.insert(role.clone(), inline.clone());
-            continue;
-        }
-        if matches!(image.source.value, Source::Reference(_)) {
-            manifests.insert(role.clone(), Manifest::silent(&image.source.span));
-            continue;
-        }
-        let Some(file) = input.and_then(|input| input.manifest.as_ref()) else {
-            if input.is_none_or(|input| input.problem.is_none()) {
-                let finding =
-                    Diagnostic::error(&image.source.span, format!("the source of `{role}` holds no image.yaml"));
-                reader.push(finding.help("write one there, or give it inline as the role's `manifest`"));
-            }
-            continue;
-        };
-        let root = yaml::parse(file, &mut reader.found);
-        let read = root.and_then(|root| crate::image::read(&root, crate::image::Form::File, reader));
-        manifests.extend(read.map(|manifest| (role.clone(), manifest)));
+        let read = read(role, container, image, input, reader);
+        manifests.extend(read.map(|manifest| (role.clone(), without_withheld(manifest, container, reader))));
     }
     manifests
+}
+
+/// What the role does not provide is as if its image did not.
+fn without_withheld(mut manifest: Manifest, container: &Container, reader: &mut Reader) -> Manifest {
+    let declared: Vec<&str> = manifest.provide.keys().map(String::as_str).collect();
+    for (name, span) in container.withheld.iter().filter(|(name, _)| !declared.contains(&name.as_str())) {
+        reader.push(undeclared(Connection::Provide, name, span, &manifest, declared.iter().copied()));
+    }
+    manifest.provide.retain(|name, _| !container.withheld.contains_key(name));
+    manifest
+}
+
+fn read(
+    role: &str,
+    container: &Container,
+    image: &deployment::ImageUse,
+    input: Option<&ImageInput>,
+    reader: &mut Reader,
+) -> Option<Manifest> {
+    if let Some(inline) = &container.manifest {
+        return Some(inline.clone());
+    }
+    if matches!(image.source.value, Source::Reference(_)) {
+        return Some(Manifest::silent(&image.source.span));
+    }
+    let Some(file) = input.and_then(|input| input.manifest.as_ref()) else {
+        if input.is_none_or(|input| input.problem.is_none()) {
+            let finding = Diagnostic::error(&image.source.span, format!("the source of `{role}` holds no image.yaml"));
+            reader.push(finding.help("write one there, or give it inline as the role's `manifest`"));
+        }
+        return None;
+    };
+    let root = yaml::parse(file, &mut reader.found)?;
+    crate::image::read(&root, crate::image::Form::File, reader)
 }
 
 /// The image of a role; its digest comes later.

@@ -1,7 +1,7 @@
 //! Requirements: whom each one asks disco for, every default of the name filled in.
 
 use super::Context;
-use super::role::undeclared;
+use super::role::{Connection, undeclared};
 use crate::compiled::{ProvideMethod, Query, Require, RequireMethod};
 use crate::deployment::{self, Container, Match, RequireFrom};
 use crate::diagnostic::{Diagnostic, listed, nearest, suggest};
@@ -20,7 +20,7 @@ pub(super) fn requires(
     for (name, require) in &container.require {
         if !manifest.require.contains_key(name) {
             let declared = manifest.require.keys().map(String::as_str);
-            reader.push(undeclared("required service", name, &require.span, manifest, declared));
+            reader.push(undeclared(Connection::Require, name, &require.span, manifest, declared));
         }
     }
     let mut requires = IndexMap::new();
@@ -204,7 +204,9 @@ impl Asked<'_> {
                 let names = || manifest.provide.keys().map(String::as_str);
                 let span = r#match.endpoint.as_ref().map_or(&role.span, |endpoint| &endpoint.span);
                 let finding = Diagnostic::error(span, format!("`{}` provides no `{endpoint}`", role.value));
+                let withheld = containers[&role.value].withheld.get(endpoint);
                 let help = match (nearest(endpoint, names()), manifest.provide.is_empty()) {
+                    _ if withheld.is_some() => format!("its image does, but the role says `{endpoint}: null`"),
                     (Some(near), _) => format!("it provides `{near}`: `match: {{endpoint: {near}}}`"),
                     (None, true) => "its image provides nothing".to_owned(),
                     (None, false) => format!("it provides {}; `match: {{endpoint: …}}` chooses", listed(names())),

@@ -55,16 +55,50 @@ pub(super) fn compile(name: &str, container: &Container, context: &Context<'_>, 
     })
 }
 
+/// A kind of connection, as an image declares it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Connection {
+    Provide,
+    Require,
+    Secret,
+    Volume,
+}
+
+impl Connection {
+    fn word(self) -> &'static str {
+        match self {
+            Connection::Provide => "provided service",
+            Connection::Require => "required service",
+            Connection::Secret => "secret",
+            Connection::Volume => "volume",
+        }
+    }
+
+    /// How a role declares one for an image that has no manifest of its own.
+    pub(super) fn inline(self, name: &str) -> String {
+        match self {
+            Connection::Provide => format!("manifest: {{provide: {{{name}: {{port: 80}}}}}}"),
+            Connection::Require => format!("manifest: {{require: {{{name}: {{}}}}}}"),
+            Connection::Secret => format!("manifest: {{secret: {{{name}: {{}}}}}}"),
+            Connection::Volume => format!("manifest: {{volume: {{{name}: {{path: /…}}}}}}"),
+        }
+    }
+}
+
 /// A connection that the image does not declare.
 pub(super) fn undeclared<'a>(
-    what: &str,
+    kind: Connection,
     name: &str,
     span: &Span,
     manifest: &Manifest,
     declared: impl Iterator<Item = &'a str> + Clone,
 ) -> Diagnostic {
+    let what = kind.word();
     let help = suggest(name, declared.clone()).unwrap_or_else(|| match declared.clone().next() {
         Some(_) => format!("it declares {}", listed(declared)),
+        None if manifest.silent => {
+            format!("a finished image declares nothing; the role can, in its place: `{}`", kind.inline(name))
+        }
         None => format!("it declares no {what} at all"),
     });
     let finding = Diagnostic::error(span, format!("the image declares no {what} `{name}`")).help(help);
@@ -80,7 +114,7 @@ fn provides(
     for (name, provide) in &container.provide {
         if !manifest.provide.contains_key(name) {
             let declared = manifest.provide.keys().map(String::as_str);
-            reader.push(undeclared("provided service", name, &provide.span, manifest, declared));
+            reader.push(undeclared(Connection::Provide, name, &provide.span, manifest, declared));
         }
     }
     let mut provides = IndexMap::new();
@@ -124,7 +158,7 @@ fn secrets(
         match manifest.secrets.get(name) {
             None => {
                 let declared = manifest.secrets.keys().map(String::as_str);
-                reader.push(undeclared("secret", name, &used.span, manifest, declared));
+                reader.push(undeclared(Connection::Secret, name, &used.span, manifest, declared));
             }
             Some(declared) => {
                 let liveupdate = declared.liveupdate.clone();

@@ -1,7 +1,7 @@
 //! The volumes of a role, and the directories of volumes that are volumes themselves.
 
 use super::Context;
-use super::role::undeclared;
+use super::role::{Connection, undeclared};
 use crate::compiled::{Access, Volume};
 use crate::deployment::{self, Container, VOLUME};
 use crate::diagnostic::{Diagnostic, suggest};
@@ -29,9 +29,14 @@ pub(super) fn compile(
         let Some(path) = own_path.or(declared.map(|declared| &declared.path)) else {
             let Some(used) = used else { continue };
             let names = manifest.volumes.keys().map(String::as_str);
-            let mut finding = undeclared("volume", name, &used.span, manifest, names);
+            let mut finding = undeclared(Connection::Volume, name, &used.span, manifest, names);
             if finding.help.as_ref().is_none_or(|help| !help.starts_with("did you mean")) && how.method.value != "sub" {
-                finding = finding.help("a volume of the deployment's own needs a `path` in the container");
+                let or = if manifest.silent {
+                    format!("; or declare it: `{}`", Connection::Volume.inline(name))
+                } else {
+                    String::new()
+                };
+                finding = finding.help(format!("a volume of the deployment's own needs a `path` in the container{or}"));
             }
             reader.push(finding);
             continue;

@@ -25,6 +25,8 @@ pub struct Container {
     pub command: Option<Vec<String>>,
     /// Provided services that the role says something of.
     pub provide: IndexMap<String, Spanned<Provide>>,
+    /// Provided services of the image that the role does not provide (`null`), and where it says so.
+    pub withheld: IndexMap<String, Span>,
     /// Required services that the role says something of.
     pub require: IndexMap<String, Spanned<Require>>,
     /// Volumes that the role says something of.
@@ -95,15 +97,15 @@ pub(super) fn read(entry: &Entry, globals: &Globals<'_>, reader: &mut Reader) ->
         reader.push(finding.help("`image: {source: {path: images/NAME}}`, or a finished one: `image: redis:7`"));
     }
     let (memory, cpus) = resources(fields.get("resources"), reader);
+    let (provide, withheld) = provides(fields.entry("provide"), globals, reader);
     let replicas = fields.get("replicas").map(|node| (reader.count32(node, 0, 1000), &node.span));
     let container = Container {
         key: entry.key.clone(),
         image: fields.get("image").and_then(|node| image_use(node, reader)),
         manifest: fields.get("manifest").and_then(|node| image::read(node, image::Form::Inline, reader)),
         command: fields.get("command").and_then(|node| reader.command(node)),
-        provide: connected(fields.entry("provide"), "`provide`", reader, |own, reader| {
-            connections::provide(Some(own), globals, reader)
-        }),
+        provide,
+        withheld,
         require: connected(fields.entry("require"), "`require`", reader, |own, reader| {
             connections::require(Some(own), globals, reader)
         }),
@@ -145,6 +147,23 @@ fn connected<T>(
 ) -> IndexMap<String, Spanned<T>> {
     let entries = reader.entries(entry, what);
     entries.into_iter().map(|(name, entry)| (name.to_owned(), Spanned::new(read(entry, reader), &entry.key))).collect()
+}
+
+/// What the role says of provided services, and those it withholds.
+fn provides(
+    entry: Option<&Entry>,
+    globals: &Globals<'_>,
+    reader: &mut Reader,
+) -> (IndexMap<String, Spanned<Provide>>, IndexMap<String, Span>) {
+    let mut provide =
+        connected(entry, "`provide`", reader, |own, reader| connections::provide(Some(own), globals, reader));
+    let entries = entry.and_then(|entry| entry.node.map()).into_iter().flatten();
+    let withheld: IndexMap<String, Span> = entries
+        .filter(|(_, entry)| entry.node.is_written_null())
+        .map(|(name, entry)| (name.clone(), entry.key.clone()))
+        .collect();
+    provide.retain(|name, _| !withheld.contains_key(name));
+    (provide, withheld)
 }
 
 fn volumes(entry: Option<&Entry>, globals: &Globals<'_>, reader: &mut Reader) -> IndexMap<String, Spanned<Volume>> {

@@ -69,8 +69,11 @@ pub(crate) const VOLUME: Kind = Kind {
         },
         Method {
             name: "bind",
-            about: "A directory of yours, never made and never deleted.",
-            options: &[needed("from", Text, "The directory, relative to this file.")],
+            about: "A directory of yours, never deleted.",
+            options: &[
+                needed("from", Text, "The directory, relative to this file."),
+                option("create", Truth, "Whether it is made at first where it is not there; an error without it."),
+            ],
         },
         Method {
             name: "docker",

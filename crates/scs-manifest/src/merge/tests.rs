@@ -34,6 +34,26 @@ fn null_removes_what_is_below_and_is_nothing_where_nothing_is() {
 }
 
 #[test]
+fn what_a_role_takes_back_from_its_image_stays_said() {
+    let taken = json!({"containers": {"web": {"provide": {"http": null}}}});
+    let base = "containers: {web: {provide: {http: {publish: {port: 80}}}}}";
+    let overlay = "containers: {web: {provide: {http: null}}}";
+    check(&[base, overlay], &taken);
+    check(&["containers: {web: {}}", overlay], &taken);
+    check(
+        &[overlay, "containers: {web: {provide: {http: {method: static}}}}"],
+        &json!({
+            "containers": {"web": {"provide": {"http": {"method": "static"}}}}
+        }),
+    );
+    // Left empty it goes back to what the image and `global` say.
+    check(&[base, "containers: {web: {provide: {http: }}}"], &json!({"containers": {"web": {"provide": {}}}}));
+    // A parameter of that name is a parameter.
+    let config = "containers: {web: {image: {config: {provide: {http: null}}}}}";
+    check(&["{}", config], &json!({"containers": {"web": {"image": {"config": {"provide": {}}}}}}));
+}
+
+#[test]
 fn every_value_keeps_the_file_and_line_it_came_from() {
     let root = merged(&["a:\n  x: 1\n  y: 2\n", "a:\n  y: 3\n  z: 4\n"]);
     let place = |key: &str| root.get("a").and_then(|a| a.get(key)).expect("there").span.to_string();

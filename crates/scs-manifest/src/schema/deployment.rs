@@ -127,7 +127,11 @@ fn role() -> Value {
                 "The image manifest, inline, instead of the source's `image.yaml`.",
             ),
             key("command", refer("command"), "Overrides the image's command, so that two roles can share one image."),
-            key("provide", map_of(&label(), refer("provide")), "How provided services are announced and published."),
+            key(
+                "provide",
+                map_of(&label(), refer("provide")),
+                "How provided services are announced and published. `NAME: null` leaves one out that the image provides, in an overlay too.",
+            ),
             key("require", map_of(&label(), refer("require")), "Where required services are found."),
             key("volume", map_of(&label(), refer("volume")), "What provides each volume."),
             key(

@@ -212,6 +212,8 @@ impl Builder {
 }
 
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, span: &Span, found: &mut Vec<Diagnostic>) -> Scalar {
+    // The parser writes `~` for what is left empty; what is as it was written has nothing there.
+    let text = if style == ScalarStyle::Plain && span.start == span.end { "" } else { text };
     let plain = Scalar::plain(text);
     let Some(tag) = tag else {
         return if style == ScalarStyle::Plain { plain } else { Scalar::quoted(text) };

@@ -119,6 +119,27 @@ fn connections_that_the_image_does_not_declare_are_errors() {
 }
 
 #[test]
+fn a_finished_image_declares_nothing_and_its_role_can_in_its_place() {
+    let text = "version: 1\nservice: s\nsecrets: { db: { generate: 32 } }\ncontainers:\n  db:\n    image: postgres:16\n    \
+                provide: { sql: {} }\n    require: { ldap: {} }\n    secrets: { PASSWORD: db }\n    volume: { data: {} }\n";
+    insta::assert_snapshot!(shown(text));
+    let declared = "    image: postgres:16\n    manifest: { provide: { sql: { port: 5432 } }, require: { ldap: { min: 0 } }, \
+                    secret: { PASSWORD: {} }, volume: { data: { path: /data } } }\n";
+    assert_eq!(shown(&text.replace("    image: postgres:16\n", declared)), "");
+}
+
+#[test]
+fn what_a_role_takes_back_is_provided_to_nobody() {
+    let text = roles(&[
+        ("web", "http admin", "", "provide: { admin: null }"),
+        ("a", "", "admin", ""),
+        ("b", "", "admin", "require: { admin: { match: { role: web } } }"),
+        ("c", "http", "", "provide: { htp: null }"),
+    ]);
+    insta::assert_snapshot!(shown(&text));
+}
+
+#[test]
 fn a_secret_that_the_image_needs_has_to_be_given() {
     insta::assert_snapshot!(shown(&DEPLOYMENT.replace("    secrets: { DB_PASSWORD: db }\n", "")));
 }

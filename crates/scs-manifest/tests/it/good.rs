@@ -162,6 +162,30 @@ fn global_gives_methods_and_their_defaults_and_a_role_overrides_both() {
 }
 
 #[test]
+fn a_role_may_leave_out_what_its_image_provides() {
+    let manifest = "{ provide: { http: { port: 80 }, admin: { port: 81 } } }";
+    let provided = |lines: &str| one(manifest, lines).provide.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(provided("    provide: { admin: null }\n"), ["http"]);
+    assert_eq!(provided("    provide:\n      admin: ~\n"), ["http"]);
+    // Left empty it says nothing, and the defaults hold.
+    assert_eq!(provided("    provide:\n      admin:\n"), ["http", "admin"]);
+}
+
+#[test]
+fn an_overlay_may_leave_out_what_the_base_publishes() {
+    let base = "version: 1\nservice: s\ncontainers:\n  web:\n    image: x:1\n    manifest: { provide: { http: { port: 80 } } }\n    \
+                provide: { http: { publish: { port: 8080 } } }\n";
+    let overlay = "version: 1\ncontainers: { web: { provide: { http: null } } }\n";
+    assert!(World::new(base).overlay("deployment.prod.yaml", overlay).compiled().roles["web"].provide.is_empty());
+}
+
+#[test]
+fn a_bound_directory_may_be_made() {
+    let role = one("{}", "    volume: { code: { method: bind, from: ./src, path: /app, create: true } }\n");
+    assert_eq!(role.volumes["code"].options["create"], json!(true));
+}
+
+#[test]
 fn a_volume_with_a_path_of_its_own_counts_as_declared() {
     let role = one(
         "{ volume: { data: { path: /data, access: shared, owner: 33, mode: 0750 } } }",

@@ -32,6 +32,9 @@ fn commands() -> String {
     for argument in root.get_arguments().filter(|argument| argument.is_global_set()) {
         option(&mut page, argument);
     }
+    page.push_str(
+        "\nWith `-o json`, every point in time is RFC 3339 in UTC (`2026-01-31T12:00:00.25Z`). So it is in the API, whose types these are.\n",
+    );
     for command in root.get_subcommands().filter(|command| !command.is_hide_set()) {
         section(&mut page, "scs", command, 2);
     }
