@@ -62,7 +62,7 @@ fn wanted(query: &LogQuery, slot: &Slot) -> bool {
     let mut roles = query.roles.split(',').map(str::trim).filter(|role| !role.is_empty()).peekable();
     slot.environment == query.environment
         && query.service.as_ref().is_none_or(|service| *service == slot.service)
-        && (roles.peek().is_none() || roles.any(|role| role == slot.role))
+        && (roles.peek().is_none() || roles.any(|role| slot.is_named(role)))
 }
 
 /// Reads every source once; containers that come while following are read from their beginning.

@@ -36,11 +36,26 @@ pub struct UpRequest {
     pub who: String,
 }
 
+/// Who asks for a change of a service that is named and not described, and from where.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// Who asks, for the history (user@host).
+    pub who: String,
+    /// Directory of the manifests that named the service; `None` where it was named outright. Another than the one it was brought
+    /// up from is refused with `conflict`.
+    #[serde(default)]
+    pub origin: Option<PathBuf>,
+    /// Does it although another directory brought the service up.
+    #[serde(default)]
+    pub take_over: bool,
+}
+
 /// `POST …/down`: stops and removes the containers of a service; volumes stay. Answered like up.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DownRequest {
-    /// Who asks.
-    pub who: String,
+    /// Who asks, and from where.
+    #[serde(flatten)]
+    pub caller: Caller,
 }
 
 /// `POST …/roles/ROLE/restart|stop|start`. Answered like up.
@@ -48,8 +63,9 @@ pub struct DownRequest {
 pub struct RoleRequest {
     /// Only this replica.
     pub index: Option<u32>,
-    /// Who asks.
-    pub who: String,
+    /// Who asks, and from where.
+    #[serde(flatten)]
+    pub caller: Caller,
 }
 
 /// `POST …/rollback`: makes an earlier revision the desired one again. Answered like up.
@@ -57,8 +73,9 @@ pub struct RoleRequest {
 pub struct RollbackRequest {
     /// Revision number; the one before the current without it.
     pub revision: Option<u64>,
-    /// Who asks.
-    pub who: String,
+    /// Who asks, and from where.
+    #[serde(flatten)]
+    pub caller: Caller,
 }
 
 /// `POST …/build`: builds images and starts nothing. Answered like up.

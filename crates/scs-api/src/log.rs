@@ -11,7 +11,7 @@ pub struct LogQuery {
     pub environment: String,
     /// Only this service.
     pub service: Option<String>,
-    /// Only these roles, comma-separated; all where empty.
+    /// Only these roles or instances (`ROLE`, `ROLE.INDEX`), comma-separated; all where empty.
     #[serde(default)]
     pub roles: String,
     /// Goes on as more is written, across replaced containers.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `GET /v1/version` | – | [`crate::inspect::Version`] |
 //! | `GET /v1/bundles/DIGEST` (`HEAD`, `PUT` too) | a source's files as a tar stream | 200, 404 |
+//! | `GET /v1/environments` | – | list of names: those in which anything was ever brought up |
 //! | `POST /v1/services/ENV/SERVICE/plan` | [`crate::deploy::PlanRequest`] | [`crate::deploy::PlanResponse`] |
 //! | `POST /v1/services/ENV/SERVICE/up` | [`crate::deploy::UpRequest`] | [`crate::deploy::Event`]s |
 //! | `POST /v1/services/ENV/SERVICE/down` | [`crate::deploy::DownRequest`] | events |
@@ -13,7 +14,7 @@
 //! | `GET /v1/services/ENV/SERVICE/history` | – | list of [`crate::deploy::Revision`] |
 //! | `GET /v1/services/ENV/SERVICE/secrets` | – | list of [`crate::secret::SecretInfo`] |
 //! | `PUT /v1/services/ENV/SERVICE/secrets/NAME`, `POST …/NAME/rotate` | [`crate::secret::SetSecret`], – | events |
-//! | `GET /v1/services/ENV/SERVICE/roles/ROLE/requirements/NAME` | – | [`crate::inspect::Explanation`] |
+//! | `GET /v1/services/ENV/SERVICE/roles/ROLE/requirements/NAME?index=` | – | [`crate::inspect::Explanation`] |
 //! | `GET /v1/instances?environment=&service=&role=` | – | list of [`crate::inspect::Instance`] |
 //! | `GET /v1/instances/INSTANCE/exec?…` | WebSocket, see [`ExecQuery`] | output and exit code |
 //! | `GET /v1/logs?…` | [`crate::log::LogQuery`] | [`crate::log::LogLine`]s |

@@ -69,6 +69,7 @@ fn router(handle: Handle, shutdown: &CancellationToken) -> Router {
         .route("/v1/version", get(look::version))
         .route("/v1/bundles/{digest}", get(transfer::get_bundle).head(transfer::has_bundle).put(transfer::put_bundle))
         .nest("/v1/services/{environment}/{service}", service)
+        .route("/v1/environments", get(look::environments))
         .route("/v1/instances", get(look::instances))
         .route("/v1/instances/{instance}/exec", get(exec::exec))
         .route("/v1/logs", get(look::logs))

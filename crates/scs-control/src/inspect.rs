@@ -3,6 +3,7 @@
 mod volumes;
 
 use crate::agents::ExecSession;
+use crate::orchestrate::no_instance;
 use crate::service::Handle;
 use crate::state::{ServiceKey, Status};
 use futures_util::stream::{BoxStream, StreamExt, select_all};
@@ -61,6 +62,12 @@ impl Handle {
         found
     }
 
+    /// Environments in which anything was ever brought up, in order.
+    pub async fn environments(&self) -> Result<BTreeSet<String>, Problem> {
+        let services = self.shared.state.services().await?;
+        Ok(services.into_iter().map(|(service, _)| service.environment).collect())
+    }
+
     /// Log lines of all hosts.
     pub async fn logs(&self, query: LogQuery) -> Result<BoxStream<'static, LogLine>, Problem> {
         let mut streams = Vec::new();
@@ -89,6 +96,7 @@ impl Handle {
         environment: &str,
         service: &str,
         role: &str,
+        index: u32,
         requirement: &str,
     ) -> Result<Explanation, Problem> {
         let key = ServiceKey::new(environment, service);
@@ -102,11 +110,15 @@ impl Handle {
             let names: Vec<&str> = wanted.require.keys().map(String::as_str).collect();
             missing(format!("role {role} has no requirement {requirement}; it has {}", names.join(", ")))
         })?;
-        let slot = key.slot(role, 0);
+        let slot = key.slot(role, index);
+        if index >= wanted.replicas {
+            return Err(no_instance(&slot, wanted.replicas));
+        }
         let reports = self.shared.reports();
         let report = reports.iter().flat_map(|it| &it.slots).find(|it| it.slot == slot);
         let live_update = report.and_then(|it| it.live_updates.get(requirement)).cloned();
-        let name = format!("{key}/{role}.{requirement}");
+        let instance = if wanted.replicas > 1 { slot.numbered() } else { slot.label() };
+        let name = format!("{key}/{instance}.{requirement}");
         let query = match &required.method {
             RequireMethod::Disco(query) => query,
             RequireMethod::Static(addresses) => {

@@ -17,6 +17,7 @@ pub use events::EventStream;
 pub use roles::RoleAction;
 
 pub(crate) use down::resume;
+pub(crate) use roles::no_instance;
 pub(crate) use volumes::{next, volume_at};
 
 use crate::state::ServiceKey;

@@ -11,6 +11,7 @@ mod disco;
 mod docs;
 mod doctor;
 mod down;
+mod environments;
 mod exec;
 mod explain;
 mod history;
@@ -30,7 +31,7 @@ mod version;
 mod volume;
 
 use crate::cli::Command;
-use crate::cli::target::{RoleAddress, Target};
+use crate::cli::target::{RoleAddress, TakeOver, Target};
 use crate::cli::things::{SecretVerb, VolumeVerb};
 use crate::client::Client;
 use crate::dev::{Files, start};
@@ -38,6 +39,7 @@ use crate::exit::{Exit, Failure};
 use crate::load;
 use crate::output::Printer;
 use crate::settings::{Settings, check_label};
+use scs_api::deploy::Caller;
 use scs_api::inspect::Version;
 use std::future::Future;
 
@@ -186,6 +188,13 @@ impl Context {
             check_label("service", service)?;
         }
         Ok((environment, service))
+    }
+
+    /// Who asks for a change of a service, and from where. What is named outright is meant wherever it was brought up from.
+    fn caller(&self, target: &Target, take_over: TakeOver) -> Result<Caller, Failure> {
+        let environment = self.environment(target.env.as_ref())?;
+        let origin = if target.service.is_some() { None } else { load::origin(&target.file, &environment)? };
+        Ok(Caller { who: who(), origin, take_over: take_over.take_over })
     }
 
     /// Environment and service of a role as it was typed.

@@ -4,7 +4,7 @@ mod manifests;
 mod secrets;
 mod sources;
 
-pub use manifests::service_name;
+pub use manifests::{origin, overlaid, service_name};
 pub use secrets::{secrets, value as secret_value};
 
 use crate::cli::target::Manifests;

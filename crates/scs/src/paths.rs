@@ -1,6 +1,5 @@
 //! Paths of the API with their parts escaped.
 
-use scs_plan::slot::Slot;
 use std::fmt::Write as _;
 
 /// A path below a service: `/v1/services/ENV/SERVICE/rest`.
@@ -41,15 +40,6 @@ pub fn escape(text: &str) -> String {
         }
     }
     escaped
-}
-
-/// A slot's name within its service.
-#[must_use]
-pub fn label(slot: &Slot) -> String {
-    match slot.index {
-        0 => slot.role.clone(),
-        index => format!("{}/{index}", slot.role),
-    }
 }
 
 #[cfg(test)]

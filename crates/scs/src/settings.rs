@@ -6,6 +6,9 @@ use crate::exit::Failure;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// Environment where nobody names one.
+pub const DEFAULT_ENVIRONMENT: &str = "dev";
+
 /// Everything that commands take from outside their own arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -63,7 +66,7 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub fn resolve(common: &Common, lookup: Lookup<'_>, terminals: Terminals, root: bool) -> Result<Settings, Failure> {
     let text = |name: &str| lookup(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty());
     let path = |name: &str| lookup(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let environment = text(env::ENVIRONMENT).unwrap_or_else(|| "dev".to_owned());
+    let environment = text(env::ENVIRONMENT).unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
     check_label("environment", &environment)
         .map_err(|failure| failure.hint(format!("set {} to a name", env::ENVIRONMENT)))?;
     let color = |terminal: bool| match common.color {

@@ -12,6 +12,7 @@ use scs_api::inspect::{EndpointInfo, EndpointQuery, Explanation, Instance, Versi
 use scs_api::log::LogQuery;
 use scs_api::secret::SecretInfo;
 use scs_api::volume::VolumeInfo;
+use std::collections::BTreeSet;
 
 pub(super) async fn version(State(api): State<Api>) -> Json<Version> {
     Json(api.handle.version().await)
@@ -34,8 +35,20 @@ pub(super) async fn secrets(
 pub(super) async fn explain(
     State(api): State<Api>,
     Of([environment, service, role, requirement]): Of<[String; 4]>,
+    Parameters(which): Parameters<Which>,
 ) -> Answer<Json<Explanation>> {
-    Ok(Json(api.handle.explain(&environment, &service, &role, &requirement).await?))
+    Ok(Json(api.handle.explain(&environment, &service, &role, which.index, &requirement).await?))
+}
+
+/// Which instance of a role; the first without.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Which {
+    #[serde(default)]
+    index: u32,
+}
+
+pub(super) async fn environments(State(api): State<Api>) -> Answer<Json<BTreeSet<String>>> {
+    Ok(Json(api.handle.environments().await?))
 }
 
 pub(super) async fn instances(

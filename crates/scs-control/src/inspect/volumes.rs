@@ -159,7 +159,7 @@ impl Handle {
         let reports = self.shared.reports();
         let Some(user) = uses(&reports, record).find(|it| is_running(it)) else { return Ok(()) };
         let message = format!("volume {} is in use by {}", record.id, user.slot);
-        Err(Problem::new(Code::Conflict, message).hint(format!("{left}; `scs stop {}` first", user.slot.role)))
+        Err(Problem::new(Code::Conflict, message).hint(format!("{left}; `scs stop {}` first", user.slot.label())))
     }
 }
 

@@ -4,6 +4,7 @@
 use super::commit::gone;
 use super::events::{EventStream, Events};
 use super::follow::{Ears, Followed, follow, last};
+use super::planning::check_origin;
 use super::secrets::not_found;
 use crate::locks::Lock;
 use crate::progress::{Goal, Tracker};
@@ -21,11 +22,15 @@ impl Handle {
     /// Stops and removes the containers of a service. It goes on when nobody reads the events.
     pub async fn down(&self, environment: &str, service: &str, request: DownRequest) -> Result<EventStream, Problem> {
         let (shared, service) = (self.shared.clone(), ServiceKey::new(environment, service));
-        let lock = shared.locks.take(&service, "down", &request.who)?;
+        let DownRequest { caller } = request;
+        let lock = shared.locks.take(&service, "down", &caller.who)?;
         let (events, stream) = Events::channel();
         let mut draft = shared.state.draft().await;
         let mut record = draft.service(&service).await?.ok_or_else(|| not_found(&service))?;
         let was = record.status;
+        if was != Status::Down {
+            check_origin(&service, &record, &caller)?;
+        }
         if was == Status::Up {
             record.revision += 1;
             record.status = Status::Leaving;
@@ -35,7 +40,7 @@ impl Handle {
                 &RevisionRecord {
                     revision: record.revision,
                     at: SystemTime::now(),
-                    who: request.who,
+                    who: caller.who,
                     what: "down".to_owned(),
                     changed: Vec::new(),
                     deployment: None,

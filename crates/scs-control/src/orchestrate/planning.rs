@@ -4,7 +4,7 @@ use super::check_deployment;
 use crate::service::{Handle, Shared};
 use crate::state::{Error as StateError, ServiceKey, ServiceRecord, Status};
 use scs_api::agent::{HostReport, Phase, SlotReport};
-use scs_api::deploy::{PlanRequest, PlanResponse};
+use scs_api::deploy::{Caller, PlanRequest, PlanResponse};
 use scs_api::error::{Code, Problem};
 use scs_manifest::compiled::Deployment;
 use scs_plan::placement::Host;
@@ -63,13 +63,29 @@ impl Known {
 
     /// Why bringing the service up from `origin` takes it away from another directory.
     pub(super) fn foreign_origin(&self, service: &ServiceKey, origin: &Path) -> Option<Problem> {
-        let record = self.record.as_ref().filter(|it| it.origin != origin)?;
-        let (theirs, ours) = (record.origin.display(), origin.display());
-        let message = format!("{service} belongs to {theirs}, not to {ours}");
-        Some(Problem::new(Code::Conflict, message).hint(
+        let foreign = foreign(service, self.record.as_ref()?, origin)?;
+        Some(foreign.hint(
             "nothing was changed; use another service name or environment, or --take-over to bring it up from here from now on",
         ))
     }
+}
+
+/// Refuses a change that manifests of another directory than the service's own ask for, unless it is meant.
+pub(super) fn check_origin(service: &ServiceKey, record: &ServiceRecord, caller: &Caller) -> Result<(), Problem> {
+    let origin = caller.origin.as_ref().filter(|_| !caller.take_over);
+    match origin.and_then(|origin| foreign(service, record, origin)) {
+        Some(foreign) => Err(foreign.hint(format!(
+            "nothing was changed; go there, or say `--take-over` or `--service {}` where just this service is meant",
+            service.service
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn foreign(service: &ServiceKey, record: &ServiceRecord, origin: &Path) -> Option<Problem> {
+    let (theirs, ours) = (record.origin.display(), origin.display());
+    (record.origin != origin)
+        .then(|| Problem::new(Code::Conflict, format!("{service} belongs to {theirs}, not to {ours}")))
 }
 
 /// A plan against what is known and what hosts report now.

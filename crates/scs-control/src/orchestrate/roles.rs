@@ -3,7 +3,7 @@
 use super::commit::{KEPT, forget_old, running};
 use super::events::{EventStream, Events};
 use super::follow::{Ears, addresses, follow, last};
-use super::planning::Known;
+use super::planning::{Known, check_origin};
 use super::secrets::not_found;
 use crate::progress::{Limits, Tracker, Want};
 use crate::service::Handle;
@@ -11,6 +11,7 @@ use crate::state::{RevisionRecord, ServiceKey, Status, within};
 use scs_api::deploy::RoleRequest;
 use scs_api::error::{Code, Problem};
 use scs_plan::order;
+use scs_plan::slot::Slot;
 use std::time::SystemTime;
 
 /// What is done to a role.
@@ -34,6 +35,18 @@ impl RoleAction {
     }
 }
 
+/// Why an instance cannot be asked for.
+pub(crate) fn no_instance(slot: &Slot, replicas: u32) -> Problem {
+    let Slot { environment, service, role, .. } = slot;
+    let has = match replicas.checked_sub(1) {
+        None => "none".to_owned(),
+        Some(0) => role.clone(),
+        Some(last) => format!("{role}.0 to {role}.{last}"),
+    };
+    let message = format!("role {role} of {environment}/{service} has no instance {}; it has {has}", slot.numbered());
+    Problem::new(Code::NotFound, message).hint("nothing was changed; `scs ps` lists what there is")
+}
+
 impl Handle {
     /// Restarts, stops or starts a role, or one instance of it.
     pub async fn role(
@@ -45,12 +58,17 @@ impl Handle {
         request: RoleRequest,
     ) -> Result<EventStream, Problem> {
         let (shared, service) = (self.shared.clone(), ServiceKey::new(environment, service));
-        let what = format!("{} {role}", action.word());
-        let lock = shared.locks.take(&service, &what, &request.who)?;
+        let RoleRequest { index: only, caller } = request;
+        let what = match only {
+            Some(index) => format!("{} {}", action.word(), service.slot(role, index).numbered()),
+            None => format!("{} {role}", action.word()),
+        };
+        let lock = shared.locks.take(&service, &what, &caller.who)?;
         let mut ears = Ears::new(&shared);
         let before = shared.reports();
         let mut draft = shared.state.draft().await;
         let record = draft.service(&service).await?.ok_or_else(|| not_found(&service))?;
+        check_origin(&service, &record, &caller)?;
         let known = Known::load(&shared, &service, Some(record.clone())).await?;
         let deployment = known.deployment.filter(|_| record.status == Status::Up).ok_or_else(|| {
             Problem::new(Code::Conflict, format!("{service} is not up"))
@@ -61,11 +79,10 @@ impl Handle {
             let message = format!("{service} has no role {role}; it has {}", roles.join(", "));
             return Err(Problem::new(Code::NotFound, message));
         };
-        if let Some(index) = request.index.filter(|index| *index >= wanted.replicas) {
-            let message = format!("role {role} of {service} has {} instances; there is no {index}", wanted.replicas);
-            return Err(Problem::new(Code::NotFound, message));
+        if let Some(index) = only.filter(|index| *index >= wanted.replicas) {
+            return Err(no_instance(&service.slot(role, index), wanted.replicas));
         }
-        let indexes = request.index.map_or(0..wanted.replicas, |index| index..index + 1);
+        let indexes = only.map_or(0..wanted.replicas, |index| index..index + 1);
         let mut record = record;
         for index in indexes.clone() {
             let slot = within(role, index);
@@ -84,7 +101,7 @@ impl Handle {
         let note = RevisionRecord {
             revision: record.revision,
             at: SystemTime::now(),
-            who: request.who,
+            who: caller.who,
             what,
             changed: Vec::new(),
             deployment: None,

@@ -3,6 +3,7 @@
 use super::commit::{Wish, commit};
 use super::events::{EventStream, Events};
 use super::follow::{Ears, addresses, follow, last};
+use super::planning::check_origin;
 use super::secrets::not_found;
 use crate::progress::Tracker;
 use crate::service::Handle;
@@ -36,9 +37,11 @@ impl Handle {
     ) -> Result<EventStream, Problem> {
         let (shared, service) = (&self.shared, ServiceKey::new(environment, service));
         let record = shared.state.service(&service).await?.ok_or_else(|| not_found(&service))?;
+        let RollbackRequest { revision, caller } = request;
+        check_origin(&service, &record, &caller)?;
         let revisions = shared.state.revisions(&service).await?;
         let now = if record.status == Status::Down { u64::MAX } else { record.deployed };
-        let target = target(&service, &revisions, request.revision, now)?;
+        let target = target(&service, &revisions, revision, now)?;
         // A note (`restart`) stands for the deployment that was wanted at its time.
         let deployed = revisions.iter().rev().find(|it| it.revision <= target && it.deployment.is_some());
         let Some((revision, deployment)) = deployed.and_then(|it| Some((it, it.deployment.clone()?))) else {
@@ -50,7 +53,7 @@ impl Handle {
             base_revision: Some(record.revision),
             secrets: BTreeMap::new(),
             take_over: true,
-            who: request.who,
+            who: caller.who,
             what: format!("rollback to {}", revision.revision),
         };
         let warning = "data does not roll back: volumes keep what has been written to them since".to_owned();

@@ -130,7 +130,7 @@ impl Stage {
 impl Goal {
     /// The role, with its index where it is not the first.
     pub(super) fn name(&self) -> String {
-        if self.slot.index == 0 { self.slot.role.clone() } else { format!("{}/{}", self.slot.role, self.slot.index) }
+        self.slot.label()
     }
 
     /// Why it is given up when its clock has run out.

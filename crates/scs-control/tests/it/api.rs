@@ -1,6 +1,6 @@
 //! The HTTP API over a real Unix socket.
 
-use crate::world::{Plane, Script, World, blog, origin, until, up, words};
+use crate::world::{Plane, Script, World, blog, caller, origin, until, up, words};
 use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -110,7 +110,7 @@ async fn a_service_is_planned_brought_up_looked_at_and_taken_down() {
     let restarted =
         server.events("/v1/services/dev/blog/roles/wordpress/restart", &json!({"index": null, "who": "x"})).await;
     assert_eq!(words(&restarted), ["wordpress running", "done at 2"]);
-    let events = server.events("/v1/services/dev/blog/down", &DownRequest { who: "test".to_owned() }).await;
+    let events = server.events("/v1/services/dev/blog/down", &DownRequest { caller: caller() }).await;
     assert_eq!(words(&events), ["wordpress removed", "mysql removed", "done at 3"]);
     let volumes: Vec<VolumeInfo> = server.get("/v1/volumes").await;
     assert_eq!((volumes[0].id.as_str(), volumes[0].in_use), ("dev/blog/mysql/data", false));

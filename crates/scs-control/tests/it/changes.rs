@@ -1,9 +1,9 @@
 //! up, down, restart, rollback: what is said, what is assigned, what is refused.
 
-use crate::world::{Plane, Script, World, all, blog, role, until, up, words};
+use crate::world::{Plane, Script, World, all, blog, caller, role, until, up, words};
 use futures_util::StreamExt;
 use scs_api::agent::Phase;
-use scs_api::deploy::{Event, PlanRequest, RoleRequest, RollbackRequest, UpRequest};
+use scs_api::deploy::{Caller, DownRequest, Event, PlanRequest, RoleRequest, RollbackRequest, UpRequest};
 use scs_api::error::{Code, Problem};
 use scs_control::RoleAction;
 use serde_json::json;
@@ -249,7 +249,7 @@ async fn restart_stop_and_start_concern_one_role() {
     let plane = Plane::start(directory.path(), &World::new()).await;
     plane.up(&blog("dev", 1)).await.expect("accepted");
     let act = async |action, role: &str| {
-        let request = RoleRequest { index: None, who: "test".to_owned() };
+        let request = RoleRequest { index: None, caller: caller() };
         plane.handle.role("dev", "blog", role, action, request).await
     };
     let started = plane.world.model().started;
@@ -273,13 +273,91 @@ async fn restart_stop_and_start_concern_one_role() {
 }
 
 #[tokio::test]
+async fn manifests_of_another_directory_change_nothing_unless_it_is_meant() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let plane = Plane::start(directory.path(), &World::new()).await;
+    plane.up(&blog("dev", 1)).await.expect("accepted");
+    plane.up(&blog("dev", 2)).await.expect("accepted");
+    let revision = plane.world.assigned().revision;
+    let elsewhere = Caller { origin: Some(PathBuf::from("/home/test/clone")), ..caller() };
+    let handle = &plane.handle;
+    let role = |caller: &Caller| RoleRequest { index: None, caller: caller.clone() };
+    let refused = [
+        handle.down("dev", "blog", DownRequest { caller: elsewhere.clone() }).await.err(),
+        handle.role("dev", "blog", "mysql", RoleAction::Restart, role(&elsewhere)).await.err(),
+        handle.role("dev", "blog", "mysql", RoleAction::Stop, role(&elsewhere)).await.err(),
+        handle.rollback("dev", "blog", RollbackRequest { revision: None, caller: elsewhere.clone() }).await.err(),
+    ];
+    for problem in refused {
+        let problem = problem.expect("refused");
+        let said = (problem.code, problem.message.as_str());
+        assert_eq!(said, (Code::Conflict, "dev/blog belongs to /home/test/blog, not to /home/test/clone"));
+        assert!(problem.hint.expect("a hint").contains("--take-over"));
+    }
+    assert_eq!(plane.world.assigned().revision, revision, "nothing was changed");
+
+    // Named outright it is meant wherever it came from; and so it is where that is said.
+    let named = Caller { origin: None, ..caller() };
+    let events =
+        all(handle.role("dev", "blog", "mysql", RoleAction::Stop, role(&named)).await.expect("accepted")).await;
+    assert_eq!(words(&events), ["mysql stopped", "done at 3"]);
+    let said = Caller { take_over: true, ..elsewhere };
+    let events = all(handle.down("dev", "blog", DownRequest { caller: said }).await.expect("accepted")).await;
+    assert_eq!(words(&events).last().expect("an end"), "done at 4");
+}
+
+#[tokio::test]
+async fn one_instance_of_several_is_restarted_and_explained() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let plane = Plane::start(directory.path(), &World::new()).await;
+    let mut blog = blog("dev", 1);
+    let site = blog.roles.get_mut("wordpress").expect("the site");
+    (site.replicas, site.spec_digest) = (2, "two".to_owned());
+    plane.up(&blog).await.expect("accepted");
+    assert_eq!(plane.world.running(), ["dev/blog/mysql", "dev/blog/wordpress", "dev/blog/wordpress.1"]);
+    let instances = || {
+        let model = plane.world.model();
+        let sites = model.containers.iter().filter(|(slot, _)| slot.role == "wordpress");
+        sites.map(|(_, it)| it.instance.clone()).collect::<Vec<_>>()
+    };
+    let before = instances();
+    let act = async |index| {
+        let request = RoleRequest { index: Some(index), caller: caller() };
+        plane.handle.role("dev", "blog", "wordpress", RoleAction::Restart, request).await
+    };
+    assert_eq!(words(&all(act(1).await.expect("accepted")).await), ["wordpress running", "done at 2"]);
+    let after = instances();
+    assert_eq!((after[0] == before[0], after[1] == before[1]), (true, false), "{before:?} → {after:?}");
+    let history = plane.handle.history("dev", "blog").await.expect("kept");
+    assert_eq!((history[0].what.as_str(), history[0].who.as_str()), ("restart wordpress.1", "test"));
+
+    let explained = plane.handle.explain("dev", "blog", "wordpress", 1, "mysql").await.expect("an explanation");
+    assert_eq!(explained.requirement, "dev/blog/wordpress.1.mysql");
+    let missing = plane.handle.explain("dev", "blog", "wordpress", 2, "mysql").await.expect_err("there is none");
+    let said = "role wordpress of dev/blog has no instance wordpress.2; it has wordpress.0 to wordpress.1";
+    assert_eq!((missing.code, missing.message.as_str()), (Code::NotFound, said));
+    assert_eq!(act(2).await.err().expect("refused").message, said);
+}
+
+#[tokio::test]
+async fn environments_are_known_once_anything_was_brought_up_in_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let plane = Plane::start(directory.path(), &World::new()).await;
+    plane.up(&blog("prod", 1)).await.expect("accepted");
+    plane.up(&blog("dev", 1)).await.expect("accepted");
+    plane.down("dev", "blog").await;
+    let known = plane.handle.environments().await.expect("a list");
+    assert_eq!(known.into_iter().collect::<Vec<_>>(), ["dev", "prod"], "one that is down is known too");
+}
+
+#[tokio::test]
 async fn rollback_goes_to_the_last_different_revision_and_says_that_data_stays() {
     let directory = tempfile::tempdir().expect("a directory");
     let plane = Plane::start(directory.path(), &World::new()).await;
     plane.up(&blog("dev", 1)).await.expect("accepted");
     plane.up(&blog("dev", 2)).await.expect("accepted");
     let roll = async |revision| {
-        let request = RollbackRequest { revision, who: "test".to_owned() };
+        let request = RollbackRequest { revision, caller: caller() };
         plane.handle.rollback("dev", "blog", request).await
     };
     let events = words(&all(roll(None).await.expect("accepted")).await);
@@ -314,7 +392,7 @@ async fn a_down_that_was_interrupted_goes_on_when_the_server_is_back() {
     let plane = Plane::start(directory.path(), &world).await;
     plane.up(&blog("dev", 1)).await.expect("accepted");
     world.script("wordpress", Some(Script::NeverGoes));
-    let request = scs_api::deploy::DownRequest { who: "test".to_owned() };
+    let request = scs_api::deploy::DownRequest { caller: caller() };
     drop(plane.handle.down("dev", "blog", request).await.expect("accepted"));
     until("the site is told to go", || {
         let assigned = world.assigned();

@@ -1,6 +1,6 @@
 //! Volumes: granted, known, kept, moved by nobody, deleted on their own command alone.
 
-use crate::world::{Plane, World, all, blog, role, until, words};
+use crate::world::{Plane, World, all, blog, caller, role, until, words};
 use futures_util::{StreamExt, stream};
 use scs_api::deploy::RoleRequest;
 use scs_api::error::Code;
@@ -104,7 +104,7 @@ async fn content_is_copied_out_any_time_and_in_while_nobody_writes() {
     assert_eq!(exported[0].as_ref().expect("whole").as_ref(), format!("content of {DATA}").as_bytes());
     let tar = || stream::iter([Ok(b"tar".as_slice().into())]).boxed();
     assert_eq!(plane.handle.import_volume(DATA, tar()).await.expect_err("refused").code, Code::Conflict);
-    let request = RoleRequest { index: None, who: "test".to_owned() };
+    let request = RoleRequest { index: None, caller: caller() };
     all(plane.handle.role("dev", "blog", "mysql", RoleAction::Stop, request).await.expect("accepted")).await;
     plane.handle.import_volume(DATA, tar()).await.expect("written");
     assert_eq!(plane.world.model().imported, b"tar");

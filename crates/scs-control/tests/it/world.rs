@@ -11,7 +11,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use scs_api::agent::{
     Applied, Assignments, ContainerReport, HostReport, LiveUpdateReport, Phase, ProvideReport, SlotReport, VolumeReport,
 };
-use scs_api::deploy::{BuildRequest, Event, PlanRequest, UpRequest};
+use scs_api::deploy::{BuildRequest, Caller, Event, PlanRequest, UpRequest};
 use scs_api::error::{Code, Problem};
 use scs_api::log::{LogLine, LogQuery};
 use scs_api::routes::{ExecQuery, Pruned};
@@ -392,7 +392,7 @@ impl Plane {
     }
 
     pub async fn down(&self, environment: &str, service: &str) -> Vec<Event> {
-        let request = scs_api::deploy::DownRequest { who: "test".to_owned() };
+        let request = scs_api::deploy::DownRequest { caller: caller() };
         all(self.handle.down(environment, service, request).await.expect("accepted")).await
     }
 }
@@ -422,6 +422,11 @@ pub fn up(deployment: &Deployment, base_revision: u64) -> UpRequest {
         take_over: false,
         who: "test".to_owned(),
     }
+}
+
+/// Somebody in the directory that brought the service up.
+pub fn caller() -> Caller {
+    Caller { who: "test".to_owned(), origin: Some(origin()), take_over: false }
 }
 
 pub fn origin() -> PathBuf {

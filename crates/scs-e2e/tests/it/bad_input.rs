@@ -23,6 +23,48 @@ fn a_port_that_is_taken_is_named_with_its_role() {
 }
 
 #[test]
+fn what_is_mistyped_or_asked_from_elsewhere_changes_nothing() {
+    let project = Project::store_and_web();
+    project.replace("deployment.yaml", "    require: { db:", "    replicas: 2\n    require: { db:");
+    project.write("deployment.prod.yaml", "version: 1\n");
+    let scs = Scs::new(project.path());
+    let mistyped = scs.run(&["up", "-d", "--env", "prdo"]);
+    assert_eq!(mistyped.code(), 64, "{}", mistyped.shown());
+    assert!(mistyped.stderr().contains("did you mean `prod`?"), "{}", mistyped.shown());
+    let _ = scs.ok(&["up", "-d"]);
+    assert_eq!(scs.json(&["ps", "--all", "-o", "json"]).as_array().map(Vec::len), Some(3), "all of them of dev");
+    for command in ["ps", "down", "logs"] {
+        let run = scs.run(&[command, "--env", "dve"]);
+        assert!(run.stderr().contains("did you mean `dev`?"), "{}", run.shown());
+    }
+
+    let clone = Project::store_and_web();
+    let elsewhere = |arguments: &[&str]| {
+        let output = scs.command(arguments).current_dir(clone.path()).output().expect("scs can be started");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for refused in [&["down"][..], &["restart", "web"], &["stop", "web"], &["start", "web"], &["rollback"]] {
+        let (code, said) = elsewhere(refused);
+        assert!(code == Some(1) && said.contains("dev/shop belongs to"), "{refused:?}: {code:?} {said}");
+    }
+    // What ps prints of an instance can be typed.
+    let listed = scs.ok(&["ps"]);
+    assert!(listed.contains("web.1 ") && listed.contains("web.0 ") && listed.contains("store "), "{listed}");
+    let before = scs.container("store");
+    assert!(scs.ok(&["explain", "web.1.db"]).starts_with("dev/shop/web.1.db"));
+    let role = scs.ok(&["exec", "web.1", "sh", "-c", "echo $SCS_ROLE"]);
+    assert_eq!(role.trim(), "web");
+    assert_eq!(elsewhere(&["stop", "shop/web.1"]).0, Some(0), "a service that is named is meant");
+    let instances = scs.json(&["ps", "-o", "json"]);
+    let phase = |index: usize| instances[index]["report"]["phase"].as_str().unwrap_or_default().to_owned();
+    assert_eq!([phase(1), phase(2)], ["running", "stopped"]);
+    let since = instances[0]["report"]["since"].as_str().unwrap_or_default();
+    assert!(since.ends_with('Z') && since.contains('T'), "RFC 3339, not {since}");
+    assert_eq!(scs.container("store"), before, "nothing else was changed");
+    assert_eq!(elsewhere(&["down", "--take-over"]).0, Some(0));
+}
+
+#[test]
 fn a_failing_build_shows_its_step_and_last_lines_and_leaves_the_rest_running() {
     let project = Project::store_and_web();
     let scs = Scs::new(project.path());

@@ -43,7 +43,7 @@ fn two_environments_side_by_side_never_see_each_other() {
     let mut scs = Scs::new(project.path());
     scs.also("staging");
     let _ = scs.ok(&["up", "-d"]);
-    let _ = scs.ok(&["up", "-d", "--env", "staging"]);
+    let _ = scs.ok(&["up", "-d", "--env", "staging", "--create-env"]);
     let address = |environment| {
         let slot = scs.slot_in(environment, "store").expect("the store runs");
         slot["container"]["provides"]["db"]["address"].as_str().expect("an address").to_owned()

@@ -1,6 +1,6 @@
 //! Commands that change what runs.
 
-use super::target::{Manifests, Output, RoleAddress, Target};
+use super::target::{Manifests, Output, RoleAddress, TakeOver, Target};
 use clap::Args;
 
 /// `scs plan`
@@ -32,6 +32,9 @@ pub struct Up {
     /// Show the plan and do nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Begin an environment without an overlay in which nothing was ever up
+    #[arg(long)]
+    pub create_env: bool,
     /// Take over a service that was brought up from another directory
     #[arg(long)]
     pub take_over: bool,
@@ -43,6 +46,9 @@ pub struct Down {
     /// Which service.
     #[command(flatten)]
     pub target: Target,
+    /// Whose service.
+    #[command(flatten)]
+    pub take_over: TakeOver,
 }
 
 /// `scs restart`, `scs stop`, `scs start`
@@ -51,11 +57,11 @@ pub struct Roles {
     /// Which service.
     #[command(flatten)]
     pub target: Target,
-    /// Only this replica
-    #[arg(long, value_name = "N")]
-    pub index: Option<u32>,
-    /// Which roles
-    #[arg(required = true, value_name = "[SERVICE/]ROLE")]
+    /// Whose service.
+    #[command(flatten)]
+    pub take_over: TakeOver,
+    /// Which roles, or which instances of them
+    #[arg(required = true, value_name = "[SERVICE/]ROLE[.INDEX]")]
     pub roles: Vec<RoleAddress>,
 }
 
@@ -87,6 +93,9 @@ pub struct Rollback {
     /// Which service.
     #[command(flatten)]
     pub target: Target,
+    /// Whose service.
+    #[command(flatten)]
+    pub take_over: TakeOver,
     /// Revision as `scs history` lists it; the one before the current without
     #[arg(value_name = "REVISION")]
     pub revision: Option<u64>,

@@ -39,7 +39,7 @@ pub struct Run {
     #[arg(long, value_name = "ADDRESS")]
     pub disco: Option<String>,
     /// Which role
-    #[arg(value_name = "[SERVICE/]ROLE")]
+    #[arg(value_name = "[SERVICE/]ROLE", value_parser = RoleAddress::whole)]
     pub role: RoleAddress,
     /// A one-off command to run in the role's image, with its connections, instead of its own
     #[arg(last = true, value_name = "COMMAND")]

@@ -44,8 +44,8 @@ pub struct Logs {
     /// How it is printed; json is an object a line.
     #[command(flatten)]
     pub output: Output,
-    /// Which roles; all without
-    #[arg(value_name = "[SERVICE/]ROLE")]
+    /// Which roles or instances; all without
+    #[arg(value_name = "[SERVICE/]ROLE[.INDEX]")]
     pub roles: Vec<RoleAddress>,
 }
 
@@ -67,11 +67,8 @@ pub struct Exec {
     /// User to run as
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// Which replica
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub index: u32,
-    /// Which role
-    #[arg(value_name = "[SERVICE/]ROLE")]
+    /// Which role; its first instance without an index
+    #[arg(value_name = "[SERVICE/]ROLE[.INDEX]")]
     pub role: RoleAddress,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
@@ -87,7 +84,7 @@ pub struct Explain {
     /// How it is printed.
     #[command(flatten)]
     pub output: Output,
-    /// Which requirement, e.g. wordpress.mysql
-    #[arg(value_name = "[SERVICE/]ROLE.REQUIREMENT")]
+    /// Which requirement, e.g. wordpress.mysql; of the first instance without an index
+    #[arg(value_name = "[SERVICE/]ROLE[.INDEX].REQUIREMENT")]
     pub requirement: RequirementAddress,
 }

@@ -1,12 +1,12 @@
 //! `scs down`: stops and removes the containers of a service.
 
-use super::{Context, Outcome, change, who};
+use super::{Context, Outcome, change};
 use crate::cli::change::Down;
 use crate::client::Client;
 use crate::dev::Left;
 use crate::exit::{Exit, Failure};
 use crate::paths;
-use scs_api::deploy::DownRequest;
+use scs_api::deploy::{Caller, DownRequest};
 use std::time::Instant;
 
 /// Runs it.
@@ -19,10 +19,14 @@ pub async fn run(context: &Context, args: &Down) -> Outcome {
     }
     let (client, version) = context.server().await?;
     if !version.services.contains(&format!("{environment}/{service}")) {
+        if context.note_unknown(&client, &args.target.file, &environment).await? {
+            return Ok(Exit::DONE);
+        }
         context.printer.note(format!("{environment}/{service} is not up"));
         return Ok(Exit::DONE);
     }
-    take(context, &client, &environment, &service).await?;
+    let caller = context.caller(&args.target, args.take_over)?;
+    take(context, &client, &environment, &service, caller).await?;
     Ok(Exit::DONE)
 }
 
@@ -30,11 +34,17 @@ pub async fn run(context: &Context, args: &Down) -> Outcome {
 ///
 /// # Errors
 /// Where something of it still runs.
-pub async fn take(context: &Context, client: &Client, environment: &str, service: &str) -> Result<(), Failure> {
+pub async fn take(
+    context: &Context,
+    client: &Client,
+    environment: &str,
+    service: &str,
+    caller: Caller,
+) -> Result<(), Failure> {
     let started = Instant::now();
     let path = paths::service(environment, service, "down");
     let heading = format!("Taking down {environment}/{service}");
-    change::follow(context, client, &path, &DownRequest { who: who() }, &heading).await?;
+    change::follow(context, client, &path, &DownRequest { caller }, &heading).await?;
     context.printer.note(format!("{environment}/{service} is down, its volumes stay ({})", change::took(started)));
     Ok(())
 }

@@ -45,10 +45,11 @@ pub async fn run(context: &Context, args: Exec) -> Outcome {
 }
 
 fn instance(instances: &[Instance], args: &Exec) -> Result<String, Failure> {
-    let role = &args.role.role;
-    let found = instances.iter().find(|instance| instance.report.slot.index == args.index).ok_or_else(|| {
+    let role = args.role.instance();
+    let index = args.role.index.unwrap_or(0);
+    let found = instances.iter().find(|instance| instance.report.slot.index == index).ok_or_else(|| {
         Failure::failed(format!("{role} does not run here"))
-            .hint("`scs ps` lists what runs; `--env` and `--index` choose another")
+            .hint("`scs ps` lists what runs; `--env` chooses another environment")
     })?;
     let container = found.report.container.as_ref().filter(|container| container.exit_code.is_none());
     container.map(|container| container.instance.clone()).ok_or_else(|| {

@@ -15,7 +15,9 @@ pub async fn run(context: &Context, args: &Explain) -> Outcome {
     let (environment, service) = context.role(&args.target, &asked.role)?;
     let client = context.running_server().await?;
     let rest = format!("roles/{}/requirements/{}", paths::escape(&asked.role.role), paths::escape(&asked.requirement));
-    let explanation: Explanation = client.get(&paths::service(&environment, &service, &rest)).await?;
+    let path = paths::service(&environment, &service, &rest);
+    let path = paths::query(&path, &[("index", asked.role.index.map(|index| index.to_string()))]);
+    let explanation: Explanation = client.get(&path).await?;
     if args.output.output == Format::Json {
         context.printer.json(&explanation)?;
         return Ok(Exit::DONE);

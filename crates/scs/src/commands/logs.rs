@@ -1,8 +1,9 @@
 //! `scs logs`: what containers write, each line with its role and type.
 
+use super::environments::Environments;
 use super::{Context, Outcome};
 use crate::cli::look::Logs;
-use crate::cli::target::{Format, Target};
+use crate::cli::target::{Format, RoleAddress, Target};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::output::{DIM, text};
@@ -47,7 +48,7 @@ pub async fn run(context: &Context, args: Logs) -> Outcome {
             .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
             .and_then(|since| u64::try_from(since.as_millis()).ok()))
     };
-    let roles: Vec<&str> = args.roles.iter().map(|role| role.role.as_str()).collect();
+    let roles: Vec<String> = args.roles.iter().map(RoleAddress::instance).collect();
     let query = LogQuery {
         environment,
         service,
@@ -72,7 +73,7 @@ pub async fn run(context: &Context, args: Logs) -> Outcome {
 }
 
 /// Whether there is anything whose lines could be shown: a name that is mistyped must not look like silence.
-async fn there_are(client: &Client, query: &LogQuery, roles: &[&str]) -> Result<(), Failure> {
+async fn there_are(client: &Client, query: &LogQuery, roles: &[String]) -> Result<(), Failure> {
     let asked = [("environment", Some(query.environment.clone())), ("service", query.service.clone())];
     let instances: Vec<Instance> = client.get(&paths::query("/v1/instances", &asked)).await?;
     let mut known: Vec<&str> = instances.iter().map(|it| it.report.slot.role.as_str()).collect();
@@ -81,11 +82,12 @@ async fn there_are(client: &Client, query: &LogQuery, roles: &[&str]) -> Result<
     if known.is_empty() {
         let whose = query.service.as_ref().map(|service| format!("/{service}")).unwrap_or_default();
         let message = format!("{environment}{whose} is not up, so there are no logs of it");
-        return Err(
-            Failure::failed(message).hint("`scs ps --all` lists all that is; `--env` chooses another environment")
-        );
+        let other = "`scs ps --all` lists all that is; `--env` chooses another environment".to_owned();
+        let unknown = Environments::ask(client, &[]).await?.unknown(environment);
+        return Err(Failure::failed(message).hint(unknown.unwrap_or(other)));
     }
-    match roles.iter().find(|role| !known.contains(role)) {
+    let is_there = |role: &str| instances.iter().any(|it| it.report.slot.is_named(role));
+    match roles.iter().find(|role| !is_there(role)) {
         Some(role) => {
             let message = format!("there is no role {role} in {environment}; it has {}", known.join(", "));
             Err(Failure::failed(message).hint("`scs ps` lists them"))
@@ -136,7 +138,7 @@ pub async fn show(context: &Context, client: &Client, query: &LogQuery, mut view
 
 /// Role and type; what a container prints itself has none.
 fn name(line: &LogLine) -> String {
-    let label = paths::label(&line.slot);
+    let label = line.slot.label();
     if line.source == "stdout" { label } else { format!("{label} {}", line.source) }
 }
 

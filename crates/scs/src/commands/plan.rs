@@ -1,5 +1,6 @@
 //! `scs plan`: what `scs up` would do.
 
+use super::environments::Environments;
 use super::{Context, Outcome};
 use crate::cli::change::Plan;
 use crate::cli::target::Format;
@@ -21,6 +22,10 @@ pub async fn run(context: &Context, args: &Plan) -> Outcome {
     }
     for warning in &planned.warnings {
         context.printer.warn(warning);
+    }
+    if let Some(what) = Environments::ask(&client, &args.manifests.file).await?.unknown(&loaded.deployment.environment)
+    {
+        context.printer.warn(what);
     }
     let changed = args.detailed_exitcode && plan::changes(&planned.plan);
     Ok(if changed { Exit::CHANGES } else { Exit::DONE })

@@ -10,6 +10,7 @@ use crate::paths;
 use anstyle::Style;
 use scs_api::agent::{Phase, SlotReport};
 use scs_api::inspect::Instance;
+use scs_plan::slot::Slot;
 use std::time::SystemTime;
 
 /// Narrowest message column: below it the line wraps rather than say nothing.
@@ -31,11 +32,17 @@ pub async fn run(context: &Context, args: &Ps) -> Outcome {
         (Err(_), Left::Nothing | Left::Idle) => None,
         (Err(failure), Left::Running) => return Err(failure),
     };
-    let path = paths::query("/v1/instances", &[("environment", environment), ("service", service)]);
-    let instances: Vec<Instance> = match client {
+    let path = paths::query("/v1/instances", &[("environment", environment.clone()), ("service", service)]);
+    let instances: Vec<Instance> = match &client {
         Some(client) => client.get(&path).await?,
         None => Vec::new(),
     };
+    if let (Some(client), Some(environment), []) = (&client, &environment, instances.as_slice())
+        && context.note_unknown(client, &args.target.file, environment).await?
+        && args.output.output != Format::Json
+    {
+        return Ok(Exit::DONE);
+    }
     if args.output.output == Format::Json {
         context.printer.json(&instances)?;
         return Ok(Exit::DONE);
@@ -67,7 +74,7 @@ fn render(
     let several = reports.windows(2).any(|pair| service(pair[0]) != service(pair[1]));
     let mut rows = table::new(&["ROLE", "STATE", "ADDRESS", "IMAGE", "RESTARTS", "MESSAGE"]);
     for report in reports {
-        let label = paths::label(&report.slot);
+        let label = label(report, reports);
         let role = if several { format!("{}/{label}", service(report)) } else { label };
         rows.add_row([
             role,
@@ -90,6 +97,13 @@ fn render(
         *head = paint(DIM, head);
     }
     out
+}
+
+/// Its name as it can be typed: with its index where the role has several instances.
+fn label(report: &SlotReport, all: &[&SlotReport]) -> String {
+    let slot = &report.slot;
+    let sibling = |other: &Slot| Slot { index: slot.index, ..other.clone() } == *slot && other.index != slot.index;
+    if all.iter().any(|other| sibling(&other.slot)) { slot.numbered() } else { slot.label() }
 }
 
 /// What runs has run since its container was started, whoever looked after it meanwhile.

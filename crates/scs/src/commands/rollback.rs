@@ -1,6 +1,6 @@
 //! `scs rollback`: makes an earlier revision the desired one again.
 
-use super::{Context, Outcome, change, who};
+use super::{Context, Outcome, change};
 use crate::cli::change::Rollback;
 use crate::exit::{Exit, Failure};
 use crate::paths;
@@ -24,7 +24,7 @@ pub async fn run(context: &Context, args: &Rollback) -> Outcome {
         }
     }
     let path = paths::service(&environment, &service, "rollback");
-    let request = RollbackRequest { revision: args.revision, who: who() };
+    let request = RollbackRequest { revision: args.revision, caller: context.caller(&args.target, args.take_over)? };
     let heading = format!("Rolling back {environment}/{service}");
     let done = change::follow(context, &client, &path, &request, &heading).await?;
     context.printer.note(format!(

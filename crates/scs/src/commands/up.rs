@@ -1,5 +1,6 @@
 //! `scs up`: compile, plan, show, ask where something is interrupted, apply, and follow the logs.
 
+use super::environments::Environments;
 use super::{Context, Outcome, change, down, logs, plan as planning, who};
 use crate::cli::change::Up;
 use crate::client::Client;
@@ -7,7 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::load::{self, Loaded};
 use crate::output::{plan, say};
 use crate::paths;
-use scs_api::deploy::UpRequest;
+use scs_api::deploy::{Caller, UpRequest};
 use scs_api::log::LogQuery;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +22,10 @@ pub async fn run(context: &Context, args: &Up) -> Outcome {
     let loaded = load::load(context, &args.manifests)?;
     let secrets = if args.dry_run { Default::default() } else { load::secrets(&loaded).await? };
     let (client, version) = context.server().await?;
+    if !args.create_env && !args.dry_run {
+        let environments = Environments::ask(&client, &args.manifests.file).await?;
+        environments.check(&loaded.deployment.environment)?;
+    }
     let planned = planning::ask(&client, &loaded).await?;
     for warning in &planned.warnings {
         context.printer.warn(warning);
@@ -87,20 +92,21 @@ pub async fn run(context: &Context, args: &Up) -> Outcome {
 
 /// Ctrl-C: takes the service down; a second one leaves at once.
 async fn end(context: &Context, client: &Client, loaded: &Loaded) -> Outcome {
-    let (environment, service) = (&loaded.deployment.environment, &loaded.deployment.service);
     say(&format!("\ntaking {} down (Ctrl-C again leaves at once)", loaded.name()));
     let taken = tokio::select! {
-        taken = take(context, client, environment, service) => taken,
+        taken = take(context, client, loaded) => taken,
         () = change::interrupt() => return Err(Failure::Interrupted),
     };
     taken.and(Err(Failure::Interrupted))
 }
 
 /// Takes the service down; the `up` that was just interrupted may hold it for a moment longer.
-async fn take(context: &Context, client: &Client, environment: &str, service: &str) -> Result<(), Failure> {
+async fn take(context: &Context, client: &Client, loaded: &Loaded) -> Result<(), Failure> {
+    let (environment, service) = (&loaded.deployment.environment, &loaded.deployment.service);
+    let caller = Caller { who: who(), origin: Some(loaded.origin.clone()), take_over: false };
     let deadline = Instant::now() + LETTING_GO;
     loop {
-        match down::take(context, client, environment, service).await {
+        match down::take(context, client, environment, service, caller.clone()).await {
             Err(failure) if failure.exit() == Exit::LOCKED && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }

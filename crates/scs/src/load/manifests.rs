@@ -42,7 +42,6 @@ pub fn read(given: &[PathBuf], environment: &str) -> Result<Read, Failure> {
         Failure::usage("there is no deployment.yaml in this directory")
             .hint("`scs init` writes one to start from; `-f FILE` names one elsewhere")
     })?;
-    let parent = paths.first().and_then(|base| base.parent()).filter(|parent| !parent.as_os_str().is_empty());
     let mut files = Vec::new();
     let mut unread = Vec::new();
     for path in &paths {
@@ -60,11 +59,44 @@ pub fn read(given: &[PathBuf], environment: &str) -> Result<Read, Failure> {
             }
         }
     }
-    let parent = parent.unwrap_or(Path::new("."));
-    let origin = parent.canonicalize().map_err(|error| {
-        Failure::usage(format!("cannot find the directory {}", parent.display())).because(&error).hint("see `-f`")
-    })?;
+    let origin = directory(&paths)?;
     Ok(Read { files, paths, origin, unread })
+}
+
+/// The directory of the base, absolute.
+fn directory(paths: &[PathBuf]) -> Result<PathBuf, Failure> {
+    let parent = paths.first().and_then(|base| base.parent()).filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    parent.canonicalize().map_err(|error| {
+        Failure::usage(format!("cannot find the directory {}", parent.display())).because(&error).hint("see `-f`")
+    })
+}
+
+/// The directory of manifests that name a service; `None` where there are none.
+///
+/// # Errors
+/// Where it is not there.
+pub fn origin(given: &[PathBuf], environment: &str) -> Result<Option<PathBuf>, Failure> {
+    paths(given, environment).map(|paths| directory(&paths)).transpose()
+}
+
+/// Environments that have an overlay beside the base.
+pub fn overlaid(given: &[PathBuf]) -> Vec<String> {
+    // The base comes first, whatever the environment.
+    let Some(base) = paths(given, "").and_then(|paths| paths.into_iter().next()) else { return Vec::new() };
+    let name = base.file_name().and_then(|name| name.to_str()).unwrap_or(BASE);
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let beside = base.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // What cannot be listed suggests nothing.
+    let files = std::fs::read_dir(beside).into_iter().flatten().flatten();
+    let names = files.filter_map(|file| file.file_name().into_string().ok());
+    names
+        .filter_map(|file| {
+            let environment = file.strip_prefix(stem)?.strip_prefix('.')?.strip_suffix(extension)?;
+            let environment = environment.strip_suffix('.').unwrap_or(environment).to_owned();
+            (scs_manifest::merge::overlay_name(name, &environment) == file).then_some(environment)
+        })
+        .collect()
 }
 
 /// The files to read; `None` where none is named and none is here.
@@ -136,6 +168,17 @@ mod tests {
     fn the_service_of_a_broken_manifest_is_still_known() {
         assert_eq!(service_line("version: 1\nservice: blog # ours\n  : [").as_deref(), Some("blog"));
         assert_eq!(service_line("version: 1\n"), None);
+    }
+
+    #[test]
+    fn the_overlays_beside_a_base_are_its_environments() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["deployment.yaml", "deployment.prod.yaml", "deployment.old.yml", "other.dev.yaml"] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        assert_eq!(overlaid(&[directory.path().to_owned()]), ["prod"]);
+        assert_eq!(overlaid(&[directory.path().join("other.yaml")]), ["dev"]);
+        assert!(overlaid(&[directory.path().join("nowhere/deployment.yaml")]).is_empty());
     }
 
     #[test]

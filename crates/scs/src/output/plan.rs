@@ -3,6 +3,7 @@
 use super::{BAD, DIM, GOOD, NAME, ODD, Printer, text};
 use anstyle::Style;
 use scs_plan::plan::{Action, Difference, Plan, Step};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Longest value that is shown of a difference.
@@ -28,6 +29,7 @@ pub fn render(plan: &Plan, printer: &Printer, to_stdout: bool) -> String {
     };
     let steps: Vec<&Step> =
         plan.steps.iter().filter(|step| step.action != Action::Keep || !step.notes.is_empty()).collect();
+    let name = |step: &Step| name(step, plan);
     let width = steps.iter().map(|step| name(step).chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     for step in steps {
@@ -52,11 +54,11 @@ pub fn render(plan: &Plan, printer: &Printer, to_stdout: bool) -> String {
     out
 }
 
-fn name(step: &Step) -> String {
-    match step.slot.index {
-        0 => step.slot.role.clone(),
-        index => format!("{}/{index}", step.slot.role),
-    }
+/// Its name as it can be typed: with its index where the role has several instances.
+fn name(step: &Step, plan: &Plan) -> String {
+    let slot = &step.slot;
+    let several = plan.steps.iter().any(|other| other.slot.role == slot.role && other.slot.index != slot.index);
+    if several { slot.numbered() } else { slot.label() }
 }
 
 fn meaning(action: &Action) -> (&'static str, Style, &'static str) {
@@ -94,7 +96,7 @@ fn is_digest(change: &Difference) -> bool {
     change.path.ends_with("digest")
 }
 
-/// What happens, counted: `1 create · 1 live-update · 0 restart`.
+/// What happens, counted: `1 create · 1 live-update · 0 restart · across 2 hosts`.
 #[must_use]
 pub fn footer(plan: &Plan) -> String {
     if !changes(plan) {
@@ -112,6 +114,10 @@ pub fn footer(plan: &Plan) -> String {
     let mut parts: Vec<String> =
         counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     parts.push(format!("{restart} restart"));
+    let hosts: BTreeSet<&str> = plan.steps.iter().map(|step| step.host.as_str()).collect();
+    if hosts.len() > 1 {
+        parts.push(format!("across {} hosts", hosts.len()));
+    }
     parts.join(" · ")
 }
 

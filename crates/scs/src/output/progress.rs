@@ -5,7 +5,6 @@ mod plain;
 
 use super::Printer;
 use crate::output::text;
-use crate::paths::label;
 use scs_api::deploy::Event;
 use std::time::{Duration, SystemTime};
 

@@ -43,7 +43,7 @@ fn all_errors_are_shown_at_once_with_file_and_line() {
     8 |       db: {}
       |       ^^
       |
-      = help: it declares no required service at all
+      = help: a finished image declares nothing; the role can, in its place: `manifest: {require: {db: {}}}`
     error: 2 errors in the manifests
     hint: correct them and run `scs validate`; nothing was changed
     ");

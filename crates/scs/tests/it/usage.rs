@@ -69,6 +69,7 @@ fn help_of_a_command_says_what_can_be_typed() {
       -d, --detach        Return once everything runs, instead of following the logs
       -y, --yes           Do not ask [env: SCS_YES]
           --dry-run       Show the plan and do nothing
+          --create-env    Begin an environment without an overlay in which nothing was ever up
           --take-over     Take over a service that was brought up from another directory
       -q, --quiet         Say only what went wrong
           --color <WHEN>  When to use colors [default: auto] [possible values: auto, always, never]
@@ -109,7 +110,7 @@ fn a_role_that_is_none_is_a_usage_error() {
     snapshot!(Place::new().shown(&["exec", "a/b/c", "--", "ls"]), @r"
     exit 64
     --- stderr
-    error: invalid value 'a/b/c' for '<[SERVICE/]ROLE>': a role is written ROLE or SERVICE/ROLE; the environment goes into --env
+    error: invalid value 'a/b/c' for '<[SERVICE/]ROLE[.INDEX]>': a role is written ROLE or SERVICE/ROLE; the environment goes into --env
     hint: `scs --help` and `scs COMMAND --help` say what can be typed
     ");
 }

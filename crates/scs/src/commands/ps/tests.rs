@@ -39,6 +39,17 @@ fn report(role: &str, phase: Phase, message: Option<&str>, since: SystemTime) ->
 }
 
 #[test]
+fn several_instances_of_a_role_are_listed_as_they_are_typed() {
+    let now = SystemTime::UNIX_EPOCH;
+    let mut second = report("worker", Phase::Waiting, None, now);
+    second.slot.index = 1;
+    let reports = [report("web", Phase::Waiting, None, now), report("worker", Phase::Waiting, None, now), second];
+    let lines = render(&reports.iter().collect::<Vec<_>>(), now, 100, |_, text| text.to_owned());
+    let names: Vec<&str> = lines.iter().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["web", "worker.0", "worker.1"]);
+}
+
+#[test]
 fn a_slot_is_one_line_that_fits_a_hundred_columns() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(10_000);
     let long =

@@ -48,6 +48,21 @@ fn marks_reasons_and_a_footer_are_shown() {
 }
 
 #[test]
+fn instances_are_named_as_they_are_typed_and_several_hosts_are_counted() {
+    let instance = |index| {
+        let mut step = step("worker", Action::ReplaceStopFirst);
+        (step.slot.index, step.host) = (index, format!("h{index}"));
+        step
+    };
+    insta::assert_snapshot!(shown(&plan(vec![step("web", Action::Create), instance(0), instance(1)])), @r"
+    +   web       create
+    -/+ worker.0  replace: the old one stops before the new one starts
+    -/+ worker.1  replace: the old one stops before the new one starts
+    1 create · 2 restart · across 3 hosts
+    ");
+}
+
+#[test]
 fn nothing_to_do_is_said_in_words() {
     let plan = plan(vec![step("cache", Action::Keep)]);
     assert_eq!(shown(&plan), "nothing to do: dev/blog is as its manifests say");

@@ -1,6 +1,6 @@
 //! Progress on a terminal, as users of Docker Compose know it: a heading that counts, and one line a slot.
 
-use super::{label, took};
+use super::took;
 use crate::output::{BAD, DIM, GOOD, Printer};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use scs_api::deploy::Event;
@@ -56,7 +56,7 @@ impl Live {
             }
             Event::SlotDone { slot, now, took_ms } => {
                 let (good, took) = (self.printer.err(GOOD, "✔"), took(*took_ms));
-                let name = format!("{:<width$}", label(slot), width = self.width);
+                let name = format!("{:<width$}", slot.label(), width = self.width);
                 let row = self.row(slot);
                 row.done = true;
                 row.bar.disable_steady_tick();
@@ -75,7 +75,7 @@ impl Live {
             let mark = if succeeded { self.printer.err(GOOD, "✔") } else { self.printer.err(BAD, "–") };
             row.bar.disable_steady_tick();
             row.bar.set_style(template("{msg}"));
-            let name = format!("{:<width$}", label(slot), width = self.width);
+            let name = format!("{:<width$}", slot.label(), width = self.width);
             row.bar.finish_with_message(format!(" {mark} {name}  {}", row.doing));
         }
         if self.slots.is_empty() {
@@ -97,7 +97,7 @@ impl Live {
             row.bar.reset();
             row.bar.enable_steady_tick(TICK);
             row.bar.set_style(template(" {spinner} {prefix}  {wide_msg} {elapsed:>5} "));
-            row.bar.set_prefix(format!("{:<width$}", label(slot)));
+            row.bar.set_prefix(format!("{:<width$}", slot.label()));
             row.done = false;
         }
         row

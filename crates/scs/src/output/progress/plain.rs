@@ -1,6 +1,6 @@
 //! Progress without a terminal: one timestamped line an event, no escape codes.
 
-use super::{label, took};
+use super::took;
 use crate::output::{Printer, say, text};
 use scs_api::deploy::Event;
 use scs_plan::slot::Slot;
@@ -38,9 +38,9 @@ impl Plain {
 /// An event in one line; `None` for those that others tell.
 pub(super) fn line(event: &Event) -> Option<String> {
     match event {
-        Event::Step { slot, doing } => Some(format!("{}: {doing}", label(slot))),
-        Event::SlotDone { slot, now, took_ms } => Some(format!("{}: {now} after {}", label(slot), took(*took_ms))),
-        Event::Output { slot, line } => Some(format!("{} | {line}", label(slot))),
+        Event::Step { slot, doing } => Some(format!("{}: {doing}", slot.label())),
+        Event::SlotDone { slot, now, took_ms } => Some(format!("{}: {now} after {}", slot.label(), took(*took_ms))),
+        Event::Output { slot, line } => Some(format!("{} | {line}", slot.label())),
         Event::Warning { .. } | Event::Done { .. } | Event::Failed { .. } => None,
     }
 }
@@ -53,8 +53,8 @@ mod tests {
     fn an_event_is_one_line_without_escape_codes() {
         let slot = Slot { environment: "dev".into(), service: "blog".into(), role: "mysql".into(), index: 1 };
         let step = Event::Step { slot: slot.clone(), doing: "waiting for mysql".into() };
-        assert_eq!(line(&step).as_deref(), Some("mysql/1: waiting for mysql"));
+        assert_eq!(line(&step).as_deref(), Some("mysql.1: waiting for mysql"));
         let done = Event::SlotDone { slot, now: "running".into(), took_ms: 940 };
-        assert_eq!(line(&done).as_deref(), Some("mysql/1: running after 0.9s"));
+        assert_eq!(line(&done).as_deref(), Some("mysql.1: running after 0.9s"));
     }
 }
