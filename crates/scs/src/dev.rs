@@ -41,6 +41,12 @@ impl Files {
         self.state.join("dev.pid")
     }
 
+    /// The port of the registry; there while it has clients, who would come back to it.
+    #[must_use]
+    pub fn registry(&self) -> PathBuf {
+        self.state.join("disco.port")
+    }
+
     /// There while nothing is to run, so that starting it again changes nothing.
     #[must_use]
     pub fn idle(&self) -> PathBuf {

@@ -10,8 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// First pause between health checks of a container that is starting; grows by half each time.
+/// Shortest pause between health checks of a container that is starting.
 const PROBE_FIRST: Duration = Duration::from_millis(50);
+/// The pause grows with the time that the start has taken so far, to this part of it: what has become ready is noticed at most a tenth
+/// of its start late, and one that takes minutes is not asked thousands of times.
+const PROBE_PART: u32 = 10;
 /// Pauses between tries of a failed live update.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -46,8 +49,8 @@ pub(super) struct Instance {
 pub(super) struct Check {
     started: Instant,
     next: Instant,
-    pause: Duration,
-    asked: bool,
+    /// Since when an answer is waited for.
+    asked: Option<Instant>,
     failures: u32,
     pub(super) passed_once: bool,
     pub(super) passing: bool,
@@ -236,7 +239,7 @@ impl Instance {
     pub(super) fn probed(&mut self, now: Instant, endpoint: &str, result: Result<(), String>) {
         let Some(health) = self.health(endpoint).cloned() else { return };
         let Some(check) = self.checks.get_mut(endpoint) else { return };
-        check.asked = false;
+        let took = check.asked.take().map_or(Duration::ZERO, |asked| now.saturating_duration_since(asked));
         match result {
             Ok(()) => {
                 (check.passed_once, check.passing, check.failures, check.failure) = (true, true, 0, None);
@@ -248,10 +251,10 @@ impl Instance {
                 if check.failures >= health.unhealthy.max(1) {
                     check.passing = false;
                 }
-                let pause = if check.passed_once { health.interval } else { check.pause.min(health.interval) };
-                // No further than it is used: a container may be unhealthy for ever.
-                check.pause = (pause.saturating_mul(3) / 2).min(health.interval);
-                check.next = now + pause;
+                let starting = now.saturating_duration_since(check.started) / PROBE_PART;
+                // A check that is dear takes half of the time at most, or checking would slow down what it waits for.
+                let starting = starting.max(took).max(PROBE_FIRST).min(health.interval);
+                check.next = now + if check.passed_once { health.interval } else { starting };
             }
         }
     }
@@ -305,16 +308,15 @@ impl Instance {
             let check = self.checks.entry(name.clone()).or_insert_with(|| Check {
                 started: now,
                 next: now,
-                pause: PROBE_FIRST,
-                asked: false,
+                asked: None,
                 failures: 0,
                 // One that was announced before keeps that state until a check says otherwise.
                 passed_once: published.is_some() || self.healthy_once,
                 passing: published.map_or(self.healthy_once, |published| published.passing),
                 failure: None,
             });
-            if !check.asked && now >= check.next {
-                check.asked = true;
+            if check.asked.is_none() && now >= check.next {
+                check.asked = Some(now);
                 out.push(Effect::Probe { instance: self.id.clone(), endpoint: name.clone(), health: health.clone() });
             }
         }
@@ -451,7 +453,7 @@ impl Instance {
 
     /// When something becomes due although nothing happens.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let checks = self.checks.values().filter(|check| !check.asked).map(|check| check.next);
+        let checks = self.checks.values().filter(|check| check.asked.is_none()).map(|check| check.next);
         let late = self.checks.iter().filter(|(_, check)| !check.passed_once);
         let late =
             late.filter_map(|(name, check)| Some(check.started + self.health(name)?.start)).filter(|at| *at > now);

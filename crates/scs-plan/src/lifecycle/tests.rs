@@ -155,30 +155,44 @@ fn what_failed_while_the_engine_was_away_is_tried_again_as_soon_as_it_is_back() 
     assert!(matches!(scene.taken()[..], [Effect::EnsureImage(_)]));
 }
 
-#[test]
-fn probes_grow_until_one_passes_and_only_then_is_it_published() {
-    let mut scene = Scene::of(plain(&healthy()));
-    let instance = scene.launch();
-    let mut pauses = Vec::new();
-    let mut last = scene.now;
-    for _ in 0..5 {
+/// Checks that each take so long and fail, until a time after the start; gives when each began and the one after.
+fn failing_checks(scene: &mut Scene, instance: &str, took: u64, until: u64) -> Vec<u64> {
+    let start = scene.now;
+    let mut begun = Vec::new();
+    while scene.now < start + Duration::from_millis(until) {
         assert_eq!(kinds(&scene.taken()), ["Probe"]);
-        pauses.push(scene.now.duration_since(last).as_millis());
-        last = scene.now;
-        scene.tell(Input::Probed {
-            instance: instance.clone(),
-            endpoint: "http".into(),
-            result: Err("refused".into()),
-        });
+        begun.push(u64::try_from(scene.now.duration_since(start).as_millis()).unwrap());
+        scene.now += Duration::from_millis(took);
+        let (instance, endpoint) = (instance.to_owned(), "http".into());
+        scene.tell(Input::Probed { instance, endpoint, result: Err("refused".into()) });
         scene.now = scene.life.next_deadline(scene.now).unwrap();
         scene.tell(Input::Tick);
     }
-    assert_eq!(pauses, [0, 50, 75, 112, 168]);
+    begun
+}
+
+#[test]
+fn a_start_is_checked_so_often_that_at_most_a_tenth_of_it_is_lost_and_only_then_published() {
+    let mut scene = Scene::of(plain(&healthy()));
+    let instance = scene.launch();
+    let begun = failing_checks(&mut scene, &instance, 0, 9000);
+    assert_eq!(begun[..4], [0, 50, 100, 150]);
+    for pair in begun.windows(2).filter(|pair| pair[0] >= 500) {
+        assert!((pair[1] - pair[0]).abs_diff(pair[0] / 10) <= 1, "{begun:?}");
+    }
+    assert!(begun.len() < 50, "{begun:?}");
     assert_eq!(scene.phase(), Phase::Starting);
     scene.taken();
     scene.tell(Input::Probed { instance, endpoint: "http".into(), result: Ok(()) });
     assert_eq!(kinds(&scene.taken()), ["Provide"]);
     assert_eq!(scene.phase(), Phase::Running);
+}
+
+#[test]
+fn a_check_that_takes_long_pauses_as_long_while_it_starts() {
+    let mut scene = Scene::of(plain(&healthy()));
+    let instance = scene.launch();
+    assert_eq!(failing_checks(&mut scene, &instance, 300, 2000), [0, 600, 1200, 1800]);
 }
 
 #[test]

@@ -36,12 +36,14 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
     let _lock = Lock::take(&files.lock())?;
     let installation = Installation::open(settings, &files.state).await?;
 
-    let registry = bind_registry(&files.state).await?;
+    let registry = bind_registry(&files).await?;
     let address = registry.local_addr();
     let looking = Registry { handle: registry.handle(), address };
+    let guests = registry.handle();
+    let ourselves = format!("scs dev {} on {}", env!("CARGO_PKG_VERSION"), installation.host);
     let (discovery, discovery_handle) = disco_client::Service::new(disco_client::Options {
         address: address.to_string(),
-        agent: format!("scs dev {} on {}", env!("CARGO_PKG_VERSION"), installation.host),
+        agent: ourselves.clone(),
         attributes: BTreeMap::from([("host".to_owned(), installation.host.clone())]),
         window: WINDOW,
         cache: Some(files.state.join("endpoints.json")),
@@ -95,7 +97,10 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
         name = broken.recv() => defect = name,
         () = crate::commands::interrupted() => tracing::info!("told to end; containers keep running"),
         () = handle.shutdown_requested() => tracing::info!("asked to end; containers keep running"),
-        () = idle(services.clone(), active, &files) , if until_idle => tracing::info!("nothing is to run any more"),
+        () = idle(services.clone(), active, &files) , if until_idle => {
+            tracing::info!("nothing is to run any more");
+            forget_registry(&files, &guests, &ourselves).await;
+        }
         () = mark(services.clone(), &files), if !until_idle => {}
     }
     let _ = std::fs::remove_file(files.socket());
@@ -134,19 +139,22 @@ fn unusable(path: &Path, error: &std::io::Error) -> Failure {
         .hint("see who owns it and whether the disk is full, or set SCS_STATE_DIR to a directory of yours")
 }
 
-/// The registry, where it was before if that can be: `scs run` beside us comes back to the same address.
-async fn bind_registry(state: &Path) -> Result<disco_server::Service, Failure> {
-    let secret = installation::once(&state.join("disco.secret"), || {
+/// The registry, where it was before if that can be: its clients of then come back to the same address, and nothing of theirs is
+/// dropped until they have had time to. Where there were none, what it knows is all there is from the first moment on.
+async fn bind_registry(files: &Files) -> Result<disco_server::Service, Failure> {
+    let secret = installation::once(&files.state.join("disco.secret"), || {
         let mut bytes = [0; 32];
         installation::random(&mut bytes);
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     })?;
-    let remembered = state.join("disco.port");
-    let port = std::fs::read_to_string(&remembered).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-    let options = |port| disco_server::Options {
-        secret: Some(key(&secret)),
-        snapshot: Some(state.join("disco.registry")),
-        ..disco_server::Options::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    let remembered = files.registry();
+    let before = std::fs::read_to_string(&remembered).ok();
+    let port = before.as_deref().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let options = |port| {
+        let defaults = disco_server::Options::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let hold = if before.is_some() { defaults.hold } else { Duration::ZERO };
+        let snapshot = Some(files.state.join("disco.registry"));
+        disco_server::Options { secret: Some(key(&secret)), snapshot, hold, ..defaults }
     };
     let bound = match disco_server::Service::bind(options(port)).await {
         Err(error) if port != 0 => {
@@ -161,6 +169,14 @@ async fn bind_registry(state: &Path) -> Result<disco_server::Service, Failure> {
     std::fs::write(&remembered, format!("{}\n", bound.local_addr().port()))
         .map_err(|error| unusable(&remembered, &error))?;
     Ok(bound)
+}
+
+/// Forgets where the registry was if nobody is left who could come back to it: a `scs run` beside us may be.
+async fn forget_registry(files: &Files, registry: &disco_server::Handle, ourselves: &str) {
+    let Ok(view) = registry.snapshot().await else { return };
+    if view.sessions.iter().all(|session| session.agent == ourselves) {
+        let _ = std::fs::remove_file(files.registry());
+    }
 }
 
 /// 32 bytes of the hexadecimal digits that we wrote. A file of another content gives a worse secret, never a failed start; it lies in a
