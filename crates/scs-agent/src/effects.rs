@@ -5,6 +5,7 @@ use crate::files::Files;
 use crate::launch::Launch;
 use crate::live;
 use crate::options::Options;
+use crate::own::Users;
 use crate::ports::Ports;
 use crate::probe::{self, Target};
 use crate::provide::{self, Say};
@@ -31,6 +32,7 @@ const RESUBSCRIBE: Duration = Duration::from_secs(1);
 pub(crate) struct Hands {
     pub(crate) options: Arc<Options>,
     pub(crate) ports: Ports,
+    pub(crate) users: Users,
     pub(crate) facts: mpsc::UnboundedSender<Fact>,
     pub(crate) say: mpsc::UnboundedSender<Say>,
     pub(crate) output: broadcast::Sender<Output>,
@@ -241,6 +243,7 @@ impl Hands {
         }
         let launch = Launch {
             engine: self.ports.engine.clone(),
+            users: self.users.clone(),
             options: self.options.clone(),
             cluster: cluster.to_owned(),
             assignment,

@@ -1,10 +1,11 @@
 //! Makes a container and starts it.
 
 use crate::failure;
-use crate::files::{Files, HELPER, environment};
-use crate::labels::{Made, names};
+use crate::files::{Files, environment};
+use crate::labels::Made;
 use crate::options::Options;
-use crate::provision::{Fresh, Prepared};
+use crate::own::{Owning, Users};
+use crate::provision::Prepared;
 use scs_api::agent::Assignment;
 use scs_manifest::compiled::{Protocol, SecretAs};
 use scs_manifest::template;
@@ -12,7 +13,6 @@ use scs_plan::lifecycle::{Address, Container, Desired, Failure, View};
 use scs_ports::engine::{self, Create, Engine, Mount, MountSource, Port};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Size of a log file and how many are kept: 30 MB a container (`design/lifecycle.md` leaves the number to us).
@@ -21,6 +21,7 @@ const LOG_ROTATION: (u64, u32) = (10_000_000, 3);
 /// Everything a launch needs.
 pub(crate) struct Launch {
     pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) users: Users,
     pub(crate) options: Arc<Options>,
     pub(crate) cluster: String,
     pub(crate) assignment: Arc<Assignment>,
@@ -35,21 +36,13 @@ impl Launch {
     /// Gives the running container. What was half made is removed again.
     pub(crate) async fn run(mut self) -> Result<engine::Container, Failure> {
         let files = Files::of(&self.options.state, &self.instance);
-        for (number, fresh) in self.prepared.fresh.iter().enumerate() {
-            self.own(&files, number, fresh).await?;
-        }
         self.fix_ports()?;
         let create = self.create(&files)?;
         let id = self.engine.create(&create).await.map_err(|error| failure::of(&error))?;
-        let started = match self.engine.start(&id).await {
-            Ok(()) => self.engine.container(&id).await,
-            Err(error) => Err(error),
-        };
-        match started {
+        match self.start(&files, &id).await {
             Ok(Some(container)) => Ok(container),
             Ok(None) => Err(failure::saying("the container was removed while it started")),
-            Err(error) => {
-                let failure = failure::of(&error);
+            Err(failure) => {
                 if !failure.unknown
                     && let Err(error) = self.engine.remove(&id).await
                 {
@@ -58,6 +51,25 @@ impl Launch {
                 Err(failure)
             }
         }
+    }
+
+    /// Volumes get their owners once the container is made, whose files name them, and before anything runs in it.
+    async fn start(&self, files: &Files, id: &str) -> Result<Option<engine::Container>, Failure> {
+        let owning = Owning {
+            engine: &*self.engine,
+            options: &self.options,
+            users: &self.users,
+            image: &self.image,
+            instance: &self.instance,
+            container: id,
+            scs: files.scs(),
+        };
+        owning.give(&self.prepared.fresh).await?;
+        let started = match self.engine.start(id).await {
+            Ok(()) => self.engine.container(id).await,
+            Err(error) => Err(error),
+        };
+        started.map_err(|error| failure::of(&error))
     }
 
     fn create(&self, files: &Files) -> Result<Create, Failure> {
@@ -172,63 +184,6 @@ impl Launch {
             port.host_port = free;
         }
         Ok(())
-    }
-
-    /// Sets owner and mode of a fresh volume, by the names that are known inside the image.
-    async fn own(&self, files: &Files, number: usize, fresh: &Fresh) -> Result<(), Failure> {
-        if self.options.helper.is_none() {
-            tracing::warn!("no helper: a fresh volume keeps the owner it was made with");
-            return Ok(());
-        }
-        let mut command = vec!["own".to_owned()];
-        if let Some(owner) = &fresh.owner {
-            command.extend(["--owner".to_owned(), owner.clone()]);
-        }
-        if let Some(mode) = fresh.mode {
-            command.extend(["--mode".to_owned(), format!("{mode:04o}")]);
-        }
-        command.push("/volume".to_owned());
-        let labels = [(names::OWNER, self.options.owner.as_str()), (names::PURPOSE, "own")];
-        let mount = |source, target: &str, read_only| Mount { source, target: target.to_owned(), read_only };
-        let create = Create {
-            name: format!("scs-own-{}-{number}", self.instance),
-            image: self.image.clone(),
-            labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            entrypoint: Some(vec![HELPER.to_owned()]),
-            command: Some(command),
-            user: Some("0".to_owned()),
-            mounts: vec![
-                mount(fresh.source.clone(), "/volume", false),
-                mount(MountSource::Host(files.scs()), "/run/scs", true),
-            ],
-            network: "none".to_owned(),
-            ..Create::default()
-        };
-        let id = self.engine.create(&create).await.map_err(|error| failure::of(&error))?;
-        let ended = match self.engine.start(&id).await {
-            Ok(()) => self.engine.wait(&id).await,
-            Err(error) => Err(error),
-        };
-        let output = match &ended {
-            Ok(exit) if exit.code != 0 => crate::logs::last_lines(&*self.engine, &id).await,
-            _ => Vec::new(),
-        };
-        let removed = self.engine.remove(&id).await;
-        let exit = ended.map_err(|error| failure::of(&error))?;
-        removed.map_err(|error| failure::of(&error))?;
-        if exit.code != 0 {
-            let owner = fresh.owner.as_deref().unwrap_or("its owner");
-            let message = format!("cannot give a fresh volume to {owner}: {}", output.join(" "));
-            return Err(Failure { message, details: output, unknown: false });
-        }
-        remove_marker(&fresh.marker);
-        Ok(())
-    }
-}
-
-fn remove_marker(marker: &Path) {
-    if let Err(error) = std::fs::remove_file(marker) {
-        tracing::debug!(path = %marker.display(), %error, "the owner of a volume will be set once more");
     }
 }
 

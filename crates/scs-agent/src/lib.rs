@@ -14,6 +14,7 @@ mod launch;
 mod live;
 mod logs;
 mod options;
+mod own;
 pub mod ports;
 mod probe;
 mod provide;

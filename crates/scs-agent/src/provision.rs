@@ -31,6 +31,9 @@ pub(crate) struct Fresh {
     pub(crate) source: MountSource,
     pub(crate) owner: Option<String>,
     pub(crate) mode: Option<u32>,
+    /// Whether it is a directory of this host that no container has a say in: not a part of another volume, whose containers could
+    /// have put a link in its place.
+    pub(crate) ours: bool,
     /// Removed once that is done: until then a start that was interrupted finds it and does it.
     pub(crate) marker: PathBuf,
 }
@@ -129,6 +132,7 @@ impl For<'_> {
             let marked = std::fs::create_dir_all(self.state.join("fresh")).and_then(|()| replace(&marker, b"", 0o600));
             marked.map_err(|error| failure::saying(format!("cannot write {}: {error}", marker.display())))?;
         }
+        let whole = parent.is_none();
         let request = VolumeRequest {
             id,
             known,
@@ -141,7 +145,8 @@ impl For<'_> {
         let ensured = provisioner.ensure(&request).await.map_err(|error| failure::of(&error))?;
         if (ensured.fresh || interrupted) && wishes {
             let (owner, mode, source) = (volume.owner.clone(), volume.mode, ensured.source.clone());
-            prepared.fresh.push(Fresh { source, owner, mode, marker });
+            let ours = whole && matches!(source, MountSource::Host(_));
+            prepared.fresh.push(Fresh { source, owner, mode, ours, marker });
         } else if !interrupted {
             let _ = std::fs::remove_file(&marker);
         }

@@ -5,6 +5,7 @@ use crate::effects::{Hands, clean};
 use crate::handle::{Handle, Order, Output};
 use crate::logs::Source;
 use crate::options::Options;
+use crate::own::Users;
 use crate::ports::Ports;
 use crate::provision::Prepared;
 use crate::report::{self, Clock};
@@ -94,6 +95,7 @@ impl Service {
         let hands = Hands {
             options: Arc::new(options),
             ports,
+            users: Users::default(),
             facts: facts_sender,
             say,
             output,

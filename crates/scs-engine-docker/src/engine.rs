@@ -4,6 +4,7 @@ use crate::Docker;
 use crate::call::Subject;
 use crate::image::ByteStream;
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use scs_ports::engine::{
     BridgeNetwork, Build, Commit, Container, Create, Engine, Error, Event, Exec, Exit, Gateways, Image, Info, Labels,
@@ -25,6 +26,7 @@ impl Engine for Docker {
             id: info.id.unwrap_or_default(),
             root: info.docker_root_dir.unwrap_or_default().into(),
             rootless: options.iter().any(|it| it.contains("name=rootless")),
+            remapped: options.iter().any(|it| it.contains("name=rootless") || it.contains("name=userns")),
         })
     }
 
@@ -106,6 +108,10 @@ impl Engine for Docker {
 
     async fn exec(&self, id: &str, request: &Exec) -> Result<Process, Error> {
         self.run_command(id, request).await
+    }
+
+    async fn read_file(&self, id: &str, path: &str) -> Result<Option<Bytes>, Error> {
+        self.file_of(id, path).await
     }
 
     async fn logs(&self, id: &str, request: &Logs) -> Result<BoxStream<'static, Result<LogChunk, Error>>, Error> {

@@ -12,6 +12,7 @@ mod engine;
 mod events;
 mod exec;
 mod failure;
+mod file;
 mod image;
 mod logs;
 mod network;

@@ -3,6 +3,9 @@
 //! The program is in [`BYTES`]. It is put into a directory that containers mount with [`install`], or run by itself from
 //! the image of [`helper_image`]. What it does is in its own help: `scs-helper help`.
 
+#[path = "program/accounts.rs"]
+pub mod accounts;
+
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use scs_ports::engine::{Engine, Error, Labels};

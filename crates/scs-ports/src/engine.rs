@@ -74,6 +74,9 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     }
     /// Runs a command inside it.
     async fn exec(&self, id: &str, request: &Exec) -> Result<Process, Error>;
+    /// What a file of a container's own file system holds, whether it runs or not; `None` where there is none, or something that is
+    /// no file. Links are not followed.
+    async fn read_file(&self, id: &str, path: &str) -> Result<Option<Bytes>, Error>;
     /// A container's output.
     async fn logs(&self, id: &str, request: &Logs) -> Result<BoxStream<'static, Result<LogChunk, Error>>, Error>;
     /// What happens to containers that carry these labels, from now on. Ends when the engine does.
@@ -118,6 +121,8 @@ pub struct Info {
     pub root: PathBuf,
     /// Whether it runs without root.
     pub rootless: bool,
+    /// Whether user ids inside its containers are other ones outside.
+    pub remapped: bool,
 }
 
 /// An image.

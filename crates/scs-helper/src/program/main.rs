@@ -1,6 +1,7 @@
 //! The program that scs puts into containers. It uses the standard library alone, and is built twice: by cargo for lints
 //! and tests, and statically by build.rs for containers.
 
+mod accounts;
 mod arguments;
 mod exec;
 mod files;

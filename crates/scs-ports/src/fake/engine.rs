@@ -8,6 +8,7 @@ use super::lock;
 use crate::engine::{Build, Container, Create, Error, Exec, Exit, Image, Labels, Port, State, Stream};
 use bytes::Bytes;
 use model::Model;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub enum Op {
     Wait,
     Commit,
     Exec,
+    ReadFile,
     Logs,
     Events,
     EnsureNetwork,
@@ -62,6 +64,8 @@ pub struct Behaviour {
     pub lines: Vec<(Stream, String)>,
     /// Ends by itself after so long with this exit code; runs until stopped without it.
     pub ends: Option<(Duration, i64)>,
+    /// Files it has written, by path.
+    pub files: BTreeMap<String, Bytes>,
     /// Exit code when it is asked to stop; `None` is deaf to it and is killed after the grace period (137).
     pub stops_with: Option<i64>,
 }
@@ -69,7 +73,7 @@ pub struct Behaviour {
 impl Default for Behaviour {
     /// Runs until it is asked to stop, then ends with 0.
     fn default() -> Self {
-        Behaviour { lines: Vec::new(), ends: None, stops_with: Some(0) }
+        Behaviour { lines: Vec::new(), ends: None, files: BTreeMap::new(), stops_with: Some(0) }
     }
 }
 
@@ -158,6 +162,23 @@ impl Engine {
     /// Gives it an image; returns its id.
     pub fn add_image(&self, reference: &str, labels: &Labels) -> String {
         lock(&self.model).add_image(reference, labels, 0).id
+    }
+
+    /// Gives an image a file.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub fn add_file(&self, image: &str, path: &str, content: &str) {
+        let mut model = lock(&self.model);
+        let id = model.image(image).map(|it| it.info.id.clone());
+        let stored =
+            id.and_then(|id| model.images.get_mut(&id)).unwrap_or_else(|| panic!("there is no image `{image}`"));
+        stored.files.insert(path.to_owned(), Bytes::copy_from_slice(content.as_bytes()));
+    }
+
+    /// User ids inside its containers are other ones outside from now on.
+    pub fn remap_users(&self) {
+        lock(&self.model).remapped = true;
     }
 
     /// Lets [`Op::Pull`] find this reference.

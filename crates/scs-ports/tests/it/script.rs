@@ -21,6 +21,10 @@ pub fn behaviour(command: &[String]) -> Behaviour {
             "err" => behaviour.lines.push((Stream::Stderr, value.to_owned())),
             "sleep" => lasts += scs_manifest::duration::parse(value).unwrap(),
             "exit" => code = value.parse().unwrap(),
+            "write" => {
+                let (path, content) = value.split_once(':').unwrap();
+                behaviour.files.insert(path.to_owned(), format!("{content}\n").into());
+            }
             "deaf" => behaviour.stops_with = None,
             other => panic!("a container does not {other}"),
         }

@@ -103,3 +103,24 @@ pub async fn no_command_runs_in_a_stopped_container(world: &World) {
     }
     world.remove(&id).await;
 }
+
+pub async fn a_file_of_a_container_is_read_whether_it_runs_or_not(world: &World) {
+    let read = async |id: &str, path: &str| {
+        done("reading a file", soon("a file", world.engine.read_file(id, path)).await)
+            .map(|it| String::from_utf8_lossy(&it).trim_end().to_owned())
+    };
+    let request = world.container("one", &["play", "write=/told:yes", "out=ready", "sleep=1h"]);
+    let id = world.create(&request).await;
+    assert_eq!(read(&id, "/told").await, None, "it has not begun");
+    done("start", world.engine.start(&id).await);
+    world.ready(&id).await;
+    assert_eq!(read(&id, "/told").await.as_deref(), Some("yes"));
+    done("stop", world.engine.stop(&id, std::time::Duration::from_secs(1)).await);
+    assert_eq!(read(&id, "/told").await.as_deref(), Some("yes"));
+    assert_eq!(read(&id, "/nothing/there").await, None);
+    world.remove(&id).await;
+    match world.engine.read_file(&id, "/told").await {
+        Err(Error::NotFound { what }) => assert!(what.contains("container"), "{what}"),
+        other => panic!("{other:?}"),
+    }
+}

@@ -39,6 +39,7 @@ pub(super) enum Fault {
 pub(super) struct StoredImage {
     pub info: Image,
     pub content: Bytes,
+    pub files: BTreeMap<String, Bytes>,
 }
 
 #[derive(Debug)]
@@ -63,6 +64,7 @@ pub(super) struct Bridge {
 #[derive(Debug)]
 pub(super) struct Model {
     pub reachable: bool,
+    pub remapped: bool,
     pub scripts: Scripts,
     pub faults: HashMap<Op, VecDeque<Fault>>,
     pub images: BTreeMap<String, StoredImage>,
@@ -83,6 +85,7 @@ impl Model {
     pub fn new() -> Self {
         Model {
             reachable: true,
+            remapped: false,
             scripts: Scripts {
                 start: Arc::new(|_| Behaviour::default()),
                 exec: Arc::new(|_, _| Outcome::default()),
@@ -120,7 +123,7 @@ impl Model {
             size,
             created: Some(SystemTime::now()),
         };
-        self.images.insert(id.clone(), StoredImage { info, content: Bytes::new() });
+        self.images.insert(id.clone(), StoredImage { info, content: Bytes::new(), files: BTreeMap::new() });
         self.name_image(&id, reference);
         self.images[&id].info.clone()
     }

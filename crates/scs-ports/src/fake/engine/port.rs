@@ -56,6 +56,7 @@ impl port::Engine for Engine {
             id: "FAKE".to_owned(),
             root: "/var/lib/fake".into(),
             rootless: false,
+            remapped: lock(&self.model).remapped,
         })
     }
 
@@ -315,6 +316,15 @@ impl port::Engine for Engine {
             (model.scripts.exec.clone(), container)
         };
         Ok(process::run(script(&container, request), request.stdin))
+    }
+
+    async fn read_file(&self, id: &str, path: &str) -> Result<Option<Bytes>, Error> {
+        self.enter(Op::ReadFile, path).await?;
+        let model = lock(&self.model);
+        let unit = model.find(id).ok_or_else(|| no_container(id))?;
+        let written = unit.behaviour.files.get(path).cloned();
+        let image = unit.info.image.clone();
+        Ok(written.or_else(|| model.image(&image)?.files.get(path).cloned()))
     }
 
     async fn logs(&self, id: &str, request: &Logs) -> Result<BoxStream<'static, Result<LogChunk, Error>>, Error> {
