@@ -12,7 +12,6 @@ fn up_without_an_engine_says_so_and_leaves_nothing_behind() {
     --- stderr
     error: the container engine at unix:///nonexistent/docker.sock does not answer
       because: nothing is there: is Docker installed and started (`sudo systemctl start docker`)?
-      because: Socket not found: /nonexistent/docker.sock
     hint: is it running, and may you use it? `scs doctor` says more; DOCKER_HOST names another one
     ");
     assert!(!place.path().join("state").exists());
