@@ -1,8 +1,9 @@
 //! Listening and accepting.
 
-use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use disco_core::{BrakeOptions, Conn, Core, Grants, Limits};
+use disco_core::{BrakeOptions, Conn, Core, Limits};
+use scs_pki::Live;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::mpsc,
@@ -10,10 +11,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    connection,
+    accept::Door,
+    admission::Admission,
     handle::Handle,
     registry::{self, Event},
     store::{self, Store},
+    traffic::Traffic,
 };
 
 /// How the server listens and how patient it is.
@@ -39,6 +42,11 @@ pub struct Options {
     /// The file that who is there is kept in over a restart, written every two seconds if anything changed, and at the end. It needs a
     /// `secret` that stays the same. Default: none.
     pub snapshot: Option<PathBuf>,
+    /// Certificates: connections are TLS 1.3, and a client may do what its certificate says. Needed wherever `listen` is not loopback.
+    /// Default: none.
+    pub tls: Option<Arc<Live>>,
+    /// How much it takes of whom.
+    pub admission: Admission,
 }
 
 /// Without the secret.
@@ -66,6 +74,8 @@ impl Options {
             brake: BrakeOptions::default(),
             limits: Limits::default(),
             snapshot: None,
+            tls: None,
+            admission: Admission::default(),
         }
     }
 }
@@ -82,6 +92,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Anybody could come in there; nothing was started.
+    #[error("disco: {address} is not loopback, and there only those with a certificate may come in")]
+    Exposed {
+        /// Which.
+        address: SocketAddr,
+    },
 }
 
 /// Events that connections may have waiting for the core, all together. Beyond it they stop reading.
@@ -95,25 +111,31 @@ const BACKLOG: u32 = 65_535;
 #[derive(Debug)]
 pub struct Service {
     options: Options,
-    listener: TcpListener,
-    address: SocketAddr,
+    spot: Spot,
+    traffic: Arc<Traffic>,
     events: mpsc::Sender<Event>,
     received: mpsc::Receiver<Event>,
 }
 
 impl Service {
     /// Binds the address.
+    ///
+    /// # Errors
+    /// Where that cannot be, or may not be without certificates.
     pub async fn bind(options: Options) -> Result<Self, Error> {
-        let address = options.listen;
-        let listener = listen(address).map_err(|source| Error::Listen { address, source })?;
-        let address = listener.local_addr().map_err(|source| Error::Listen { address, source })?;
+        let spot = listen(options.listen, options.tls.is_some())?;
         let (events, received) = mpsc::channel(EVENTS);
-        Ok(Self { options, listener, address, events, received })
+        Ok(Self { options, spot, traffic: Arc::default(), events, received })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.spot.address
+    }
+
+    /// What is counted of connections.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
     }
 
     /// A way to look into the registry, good from now on.
@@ -123,7 +145,7 @@ impl Service {
 
     /// Serves until `shutdown`, then tells the clients to come back and ends.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { options, listener, events, received, .. } = self;
+        let Self { options, spot: Spot { listener, .. }, traffic, events, received } = self;
         let mut core = disco_core::Options::new(
             format!("{:016x}", rand::random::<u64>()),
             options.secret.unwrap_or_else(rand::random),
@@ -143,6 +165,7 @@ impl Service {
         }
         let store = options.snapshot.map(Store::new);
         let tasks = TaskTracker::new();
+        let door = Door::new(options.tls, options.admission, traffic, events);
         let owner = tokio::spawn(registry::run(core, received, store, shutdown.clone()));
         let mut number = 0;
         loop {
@@ -155,10 +178,8 @@ impl Service {
                     number += 1;
                     let conn = Conn(number);
                     tracing::debug!(conn.number = number, conn.peer = %peer, "connected");
-                    // Lines are small and each is waited for: without this, an answer may wait for a full segment.
-                    let _ = stream.set_nodelay(true);
-                    let (reader, writer) = stream.into_split();
-                    tasks.spawn(connection::run(conn, Grants::Everything, reader, writer, events.clone()));
+                    let door = Arc::clone(&door);
+                    tasks.spawn(async move { door.welcome(conn, stream, peer).await });
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: accepting at once again would only burn the processor.
@@ -168,7 +189,7 @@ impl Service {
             }
         }
         drop(listener);
-        drop(events);
+        drop(door);
         tasks.close();
         // The last words to clients are on their way; one that does not read does not hold the process.
         let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
@@ -178,7 +199,24 @@ impl Service {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Where something listens.
+#[derive(Debug)]
+pub(crate) struct Spot {
+    pub(crate) listener: TcpListener,
+    pub(crate) address: SocketAddr,
+}
+
+/// Listens; off loopback only where connections are `secure`.
+pub(crate) fn listen(address: SocketAddr, secure: bool) -> Result<Spot, Error> {
+    if !secure && !address.ip().to_canonical().is_loopback() {
+        return Err(Error::Exposed { address });
+    }
+    let bound = bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (bound, listener) = bound.map_err(|source| Error::Listen { address, source })?;
+    Ok(Spot { listener, address: bound })
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restarted server must not wait for the connections of the one before.
     socket.set_reuseaddr(true)?;

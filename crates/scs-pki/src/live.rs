@@ -77,7 +77,8 @@ impl Live {
         Arc::clone(&self.fresh().https)
     }
 
-    /// What the next connection to a discovery server is made with.
+    /// What the next connection to a discovery server is made with. Take it anew for each, so that a renewed certificate is used; and flush
+    /// what was written, since a TLS stream may keep it.
     pub fn client(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.fresh().client)
     }

@@ -6,6 +6,7 @@ pub mod disco;
 pub mod host;
 pub mod look;
 pub mod manifest;
+pub mod server;
 pub mod target;
 pub mod things;
 
@@ -107,6 +108,8 @@ pub enum Command {
     Doctor(host::Doctor),
     /// Run server and agent of this machine in the foreground
     Dev(host::Dev),
+    /// Run a discovery server of one's own in the foreground
+    Server(server::Server),
     /// Look after the certificates of servers, hosts and people
     Ca(ca::Ca),
     /// Run one container in the foreground, for systemd or Puppet to own; or a one-off command in its place

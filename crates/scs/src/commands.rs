@@ -25,6 +25,7 @@ mod rollback;
 mod run;
 mod schema;
 mod secret;
+mod server;
 mod up;
 mod validate;
 mod version;
@@ -61,6 +62,7 @@ pub fn run(command: Command, settings: Settings) -> Outcome {
         Command::Completion(args) => completion::run(&context, &args),
         Command::Docs(args) => docs::run(&context, &args),
         Command::Dev(args) => dev::run(&context, &args),
+        Command::Server(args) => server::run(&context, &args),
         Command::Ca(args) => ca::run(&context, &args),
         Command::Run(args) => run::run(&context, &args),
         other => wait(remote(&context, other)),

@@ -12,6 +12,12 @@ pub const DISCO: &str = "SCS_DISCO";
 pub const CACHE: &str = "SCS_CACHE";
 /// What `scs dev` and `scs run` log.
 pub const LOG: &str = "SCS_LOG";
+/// Where `scs server` listens, where `--listen` is not given.
+pub const LISTEN: &str = "SCS_LISTEN";
+/// Where its HTTP API is, where `--http` is not given.
+pub const HTTP: &str = "SCS_HTTP";
+/// Its certificates, where `--certificates` is not given.
+pub const CERTIFICATES: &str = "SCS_CERTIFICATES";
 /// Switches colors off.
 pub const NO_COLOR: &str = "NO_COLOR";
 /// Where the container engine listens.
@@ -38,7 +44,10 @@ pub const TABLE: &[(&str, &str)] = &[
         DISCO,
         "Discovery server of `scs run` and `scs disco`, or several separated by commas, where none is named. Default: the one of `scs dev`",
     ),
-    (LOG, "What `scs dev` and `scs run` log, e.g. `debug` or `scs_agent=trace`. Default: `info`"),
+    (LISTEN, "Where `scs server` listens, where `--listen` is not given. Default: `127.0.0.1:9640`"),
+    (HTTP, "Where its HTTP API is, where `--http` is not given. Default: `127.0.0.1:9641`"),
+    (CERTIFICATES, "Its directory of certificates, where `--certificates` is not given"),
+    (LOG, "What `scs dev`, `scs run` and `scs server` log, e.g. `debug` or `scs_agent=trace`. Default: `info`"),
     (DOCKER_HOST, "Where the container engine listens. Default: `unix:///var/run/docker.sock`"),
     (NO_COLOR, "Switches colors off, unless empty"),
 ];

@@ -7,6 +7,8 @@ mod ca;
 mod disco;
 #[path = "it/manifests.rs"]
 mod manifests;
+#[path = "it/server.rs"]
+mod server;
 #[path = "it/support.rs"]
 mod support;
 #[path = "it/unavailable.rs"]

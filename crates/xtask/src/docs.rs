@@ -6,7 +6,8 @@ use std::fs;
 use std::process::Command;
 
 /// Page and the words that make `scs docs` print it.
-const PAGES: &[(&str, &str)] = &[("docs/commands.md", "commands"), ("docs/manifest-reference.md", "manifests")];
+const PAGES: &[(&str, &str)] =
+    &[("docs/commands.md", "commands"), ("docs/manifest-reference.md", "manifests"), ("docs/openapi.json", "openapi")];
 
 /// Writes the pages, or fails where they differ from what would be written.
 pub fn run(check: bool) -> Result<()> {

@@ -30,7 +30,7 @@ enum Task {
     Test(test::Options),
     /// Formatting, lints, layers, house rules, generated files
     Check,
-    /// Writes docs/commands.md and docs/manifest-reference.md from the program itself
+    /// Writes docs/commands.md, docs/manifest-reference.md and docs/openapi.json from the program itself
     Docs {
         /// Writes nothing and fails when they differ
         #[arg(long)]

@@ -11,7 +11,7 @@ async fn a_client_that_sends_nonsense_and_reads_nothing_is_not_read_from_any_mor
     let (ours, mut theirs) = io::duplex(4096);
     let (reader, writer) = io::split(ours);
     let (events, mut received) = mpsc::channel(16);
-    let connection = tokio::spawn(run(Conn(1), Grants::Everything, reader, writer, events));
+    let connection = tokio::spawn(talk(reader, writer, events));
     let Some(Event::Connected(_, _, outbox)) = received.recv().await else { panic!("it says that it is there") };
 
     let flood = async {
@@ -36,7 +36,7 @@ async fn a_line_without_an_end_is_refused_and_the_connection_closed() {
     let (ours, mut theirs) = io::duplex(4096);
     let (reader, writer) = io::split(ours);
     let (events, mut received) = mpsc::channel(16);
-    let connection = tokio::spawn(run(Conn(1), Grants::Everything, reader, writer, events));
+    let connection = tokio::spawn(talk(reader, writer, events));
     let Some(Event::Connected(_, _, _outbox)) = received.recv().await else { panic!("it says that it is there") };
 
     theirs.write_all(&vec![b'x'; disco_proto::limits::LINE]).await.unwrap();
@@ -45,4 +45,9 @@ async fn a_line_without_an_end_is_refused_and_the_connection_closed() {
     assert!(answers.contains("a line is longer than"), "{answers}");
     assert_eq!(answers.lines().count(), 1);
     connection.await.unwrap();
+}
+
+async fn talk(reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin, events: mpsc::Sender<Event>) {
+    let talk = Talk { conn: Conn(1), grants: Grants::Everything, buffered: false };
+    run(talk, reader, writer, &Traffic::default(), &events).await;
 }

@@ -13,6 +13,17 @@ fn loopback() -> SocketAddr {
 }
 
 #[tokio::test]
+async fn nobody_gets_in_off_loopback_without_certificates() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:192.0.2.1]:0"] {
+        let refused = Service::bind(Options::new(address.parse().unwrap())).await.unwrap_err();
+        assert!(matches!(refused, Error::Exposed { .. }), "{refused}");
+    }
+    for address in ["127.0.0.1:0", "[::ffff:127.0.0.1]:0"] {
+        Service::bind(Options::new(address.parse().unwrap())).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_secret_is_in_nothing_that_is_printed() {
     let options = Options { secret: Some([201; 32]), ..Options::new(loopback()) };
     let core = disco_core::Options::new("epoch", [201; 32]);

@@ -11,6 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::traffic::Traffic;
 use crate::{connection, handle::Handle, registry};
 
 struct World {
@@ -27,7 +28,9 @@ impl World {
         tokio::spawn(registry::run(core, received, None, stop.clone()));
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(ours);
-        tokio::spawn(connection::run(Conn(1), Grants::Everything, reader, writer, events.clone()));
+        let talk = connection::Talk { conn: Conn(1), grants: Grants::Everything, buffered: false };
+        let client = events.clone();
+        tokio::spawn(async move { connection::run(talk, reader, writer, &Traffic::default(), &client).await });
         let mut world = Self { handle: Handle::new(&events), provider: BufReader::new(theirs), stop };
         world.say("session.open", r#"{"protocol":"disco/1","agent":"provider"}"#).await;
         world

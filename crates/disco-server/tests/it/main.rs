@@ -1,5 +1,9 @@
-//! The server over real sockets, as seen by somebody who knows nothing of it but `docs/protocol.md`.
+//! The server over real sockets: who gets in, what they are told, and how it ends.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
-#![allow(clippy::unwrap_used)]
-
+mod api;
+mod certificates;
 mod conformance;
+mod ending;
+mod support;
+mod watching;

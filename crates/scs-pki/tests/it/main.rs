@@ -133,3 +133,26 @@ fn an_authority_opens_again_as_it_was() {
     let left = again.rotation(SystemTime::now()).unwrap().current.not_after;
     assert!(left > SystemTime::now() + Duration::from_secs(9 * 365 * 24 * 3600));
 }
+
+#[test]
+fn every_code_has_a_page() {
+    let whose = Side::Peer;
+    let troubles = [
+        Trouble::Expired { whose },
+        Trouble::NotYetValid,
+        Trouble::Foreign { whose },
+        Trouble::Missing { whose },
+        Trouble::Name { wanted: String::new(), presented: String::new() },
+        Trouble::Purpose { whose },
+        Trouble::Identity(scs_pki::NotAnIdentity::Missing),
+        Trouble::Plain,
+        Trouble::Other(String::new()),
+    ];
+    let unusable = scs_pki::Unusable::Exposed(std::path::PathBuf::new()).code();
+    let index = std::fs::read_to_string("../../docs/errors/README.md").unwrap();
+    for code in troubles.iter().map(Trouble::code).chain([unusable, "tls_timeout", "not_found"]) {
+        let page = std::fs::read_to_string(format!("../../docs/errors/{code}.md")).unwrap_or_default();
+        assert!(page.starts_with(&format!("# `{code}`\n")), "{code} has no page");
+        assert!(index.contains(&format!("[`{code}`]({code}.md)")), "{code} is not in the index");
+    }
+}

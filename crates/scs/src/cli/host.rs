@@ -77,4 +77,6 @@ pub enum Page {
     Commands,
     // Every key of both manifests.
     Manifests,
+    // The HTTP API of `scs server`.
+    Openapi,
 }

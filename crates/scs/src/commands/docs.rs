@@ -13,6 +13,7 @@ pub fn run(context: &Context, args: &Docs) -> Outcome {
     let page = match args.page {
         Page::Commands => commands(),
         Page::Manifests => scs_manifest::schema::reference(),
+        Page::Openapi => return context.printer.json(&disco_server::http::document()).map(|()| Exit::DONE),
     };
     context.printer.bytes(page.as_bytes())?;
     Ok(Exit::DONE)

@@ -133,7 +133,8 @@ fn part(
     (name, tokio::spawn(watched))
 }
 
-fn unusable(path: &Path, error: &std::io::Error) -> Failure {
+/// A file or directory of ours that cannot be used.
+pub fn unusable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::failed(format!("cannot use {}", path.display()))
         .because(error)
         .hint("see who owns it and whether the disk is full, or set SCS_STATE_DIR to a directory of yours")
@@ -142,11 +143,7 @@ fn unusable(path: &Path, error: &std::io::Error) -> Failure {
 /// The registry, where it was before if that can be: its clients of then come back to the same address, and nothing of theirs is
 /// dropped until they have had time to. Where there were none, what it knows is all there is from the first moment on.
 async fn bind_registry(files: &Files) -> Result<disco_server::Service, Failure> {
-    let secret = installation::once(&files.state.join("disco.secret"), || {
-        let mut bytes = [0; 32];
-        installation::random(&mut bytes);
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    })?;
+    let secret = secret(&files.state)?;
     let remembered = files.registry();
     let before = std::fs::read_to_string(&remembered).ok();
     let port = before.as_deref().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
@@ -154,7 +151,7 @@ async fn bind_registry(files: &Files) -> Result<disco_server::Service, Failure> 
         let defaults = disco_server::Options::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let hold = if before.is_some() { defaults.hold } else { Duration::ZERO };
         let snapshot = Some(files.state.join("disco.registry"));
-        disco_server::Options { secret: Some(key(&secret)), snapshot, hold, ..defaults }
+        disco_server::Options { secret: Some(secret), snapshot, hold, ..defaults }
     };
     let bound = match disco_server::Service::bind(options(port)).await {
         Err(error) if port != 0 => {
@@ -177,6 +174,19 @@ async fn forget_registry(files: &Files, registry: &disco_server::Handle, ourselv
     if view.sessions.iter().all(|session| session.agent == ourselves) {
         let _ = std::fs::remove_file(files.registry());
     }
+}
+
+/// The secret of a registry's session tokens; made once and kept.
+///
+/// # Errors
+/// Where it cannot be read or written.
+pub fn secret(state: &Path) -> Result<[u8; 32], Failure> {
+    let secret = installation::once(&state.join("disco.secret"), || {
+        let mut bytes = [0; 32];
+        installation::random(&mut bytes);
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    })?;
+    Ok(key(&secret))
 }
 
 /// 32 bytes of the hexadecimal digits that we wrote. A file of another content gives a worse secret, never a failed start; it lies in a

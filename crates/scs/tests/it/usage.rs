@@ -36,6 +36,7 @@ fn help_lists_every_command_and_goes_to_standard_output() {
       prune       Remove images and directories that nothing uses any more; never a volume
       doctor      Say what this machine lacks, and what is left over
       dev         Run server and agent of this machine in the foreground
+      server      Run a discovery server of one's own in the foreground
       ca          Look after the certificates of servers, hosts and people
       run         Run one container in the foreground, for systemd or Puppet to own; or a one-off
                   command in its place
