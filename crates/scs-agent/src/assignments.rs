@@ -3,7 +3,7 @@
 //! On disk lies everything but the values of secrets. After a restart without a server those come from the files that the
 //! running containers have mounted anyway; a container that needs one which is nowhere waits for the server.
 
-use crate::files::{Files, replace};
+use crate::files::{Files, keep};
 use scs_api::agent::{Assignment, Assignments};
 use scs_api::secret::SecretValue;
 use scs_manifest::compiled::SecretAs;
@@ -122,7 +122,7 @@ impl Store {
             tombstones,
         };
         let text = serde_json::to_vec(&kept).map_err(io::Error::other);
-        let written = text.and_then(|text| replace(&self.path, &text, 0o600));
+        let written = text.and_then(|text| keep(&self.path, &text, 0o600));
         written.map_err(|source| Refused::Unwritten { path: self.path.clone(), source })
     }
 
@@ -167,6 +167,6 @@ fn key(path: &Path) -> io::Result<Key> {
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
-    replace(path, &key, 0o600)?;
+    keep(path, &key, 0o600)?;
     Ok(Key(key))
 }

@@ -159,13 +159,16 @@ impl Hands {
         let (applied, mut seqs) = mpsc::unbounded_channel::<u64>();
         let (facts, slot, requirement) = (self.facts.clone(), slot.clone(), requirement.to_owned());
         let fact = move |set: disco_client::EndpointSet| {
-            let left = set.gone.iter().all(|(_, reason)| *reason == Reason::Left);
+            // What vanished and nobody said why has not left.
+            let left = !set.gone.is_empty() && set.gone.iter().all(|(_, reason)| *reason == Reason::Left);
+            let gone = set.gone.last().map(|(_, reason)| *reason);
             let set = Endpoints {
                 list: set.endpoints,
                 seq: set.seq,
                 complete: set.complete,
-                stale: set.stale_since.is_some(),
+                stale: set.stale_since,
                 left,
+                gone,
             };
             Fact::Slot(slot.clone(), Input::EndpointsChanged { requirement: requirement.clone(), set })
         };

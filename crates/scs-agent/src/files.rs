@@ -2,6 +2,9 @@
 //!
 //! Every file is replaced by renaming a finished one over it, so a reader gets the old or the new, whole. These are a few
 //! small files, written by the owning task itself, so that they are always in order and there before any command runs.
+//!
+//! When the machine goes down, its containers go with it, and the next ones get directories of their own: what only they read
+//! need not be on disk by then. What this process reads after a crash has to be: [`keep`] is for that.
 
 use scs_api::secret::SecretValue;
 use scs_manifest::compiled::{Role, SecretAs};
@@ -85,7 +88,8 @@ impl Files {
             let Some(value) = values.get(&secret.from) else { continue };
             let path = self.secrets().join(name);
             if fs::read(&path).ok().as_deref() != Some(value.expose().as_bytes()) {
-                replace(&path, value.expose().as_bytes(), 0o444)?;
+                // A start without a server takes it from here: an empty file must not pass for an empty secret.
+                keep(&path, value.expose().as_bytes(), 0o444)?;
             }
         }
         Ok(())
@@ -163,8 +167,18 @@ fn directory(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
-/// Puts a finished file in the place of another.
-pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+/// Puts a finished file in the place of another. After a crash of the machine there may be the old one, the new one or an empty one.
+fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    put(path, content, mode, false)
+}
+
+/// The same, whatever happens to the machine: the old one or the new one, and the new one once this has returned.
+pub(crate) fn keep(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    put(path, content, mode, true)?;
+    fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+fn put(path: &Path, content: &[u8], mode: u32, sync: bool) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let fresh = path.with_file_name(format!(".{name}.new"));
@@ -172,5 +186,8 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> 
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
     file.write_all(content)?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;
+    if sync {
+        file.sync_all()?;
+    }
     fs::rename(&fresh, path)
 }

@@ -207,7 +207,9 @@ fn join(host: &str, port: u16) -> String {
 /// What a life has to know about a container.
 pub(crate) fn facts(container: &engine::Container, desired: &Desired, announce: Option<IpAddr>) -> Container {
     let mut provides = BTreeMap::new();
-    for (name, provide) in &desired.role.provide {
+    // One that has ended is reached nowhere: the engine has let go of its ports, and what is in the manifest is not where it was.
+    let ended = matches!(container.state, engine::State::Exited(_));
+    for (name, provide) in desired.role.provide.iter().filter(|_| !ended) {
         let announce = announce.or_else(|| container.addresses.first().copied());
         let announce = announce.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
         let port = bound(&container.ports, provide.port, provide.protocol, announce);

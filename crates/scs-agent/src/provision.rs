@@ -1,7 +1,7 @@
 //! Makes network and volumes of a container ready, and gives them back.
 
 use crate::failure;
-use crate::files::replace;
+use crate::files::keep;
 use crate::labels::names;
 use crate::ports::Ports;
 use scs_api::agent::Assignment;
@@ -129,7 +129,7 @@ impl For<'_> {
         let known = grant.is_some_and(|grant| grant.known);
         let wishes = volume.owner.is_some() || volume.mode.is_some();
         if !known && wishes && !interrupted {
-            let marked = std::fs::create_dir_all(self.state.join("fresh")).and_then(|()| replace(&marker, b"", 0o600));
+            let marked = std::fs::create_dir_all(self.state.join("fresh")).and_then(|()| keep(&marker, b"", 0o600));
             marked.map_err(|error| failure::saying(format!("cannot write {}: {error}", marker.display())))?;
         }
         let whole = parent.is_none();

@@ -3,9 +3,10 @@
 use crate::options::Options;
 use crate::slots::Held;
 use scs_api::agent::{
-    Applied, ContainerReport, HostReport, LiveUpdateReport, Phase, ProvideReport, SlotReport, VolumeReport,
+    Applied, ContainerReport, HostReport, LiveUpdateReport, Phase, ProvideReport, RequirementReport, SlotReport,
+    VolumeReport,
 };
-use scs_plan::lifecycle::{self, LiveRecord, Report, Shown};
+use scs_plan::lifecycle::{self, Connection, LiveRecord, Report, Shown};
 use scs_plan::slot::Slot;
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
@@ -66,11 +67,23 @@ fn one(slot: &Slot, held: &mut Held, said: Report, clock: Clock, now: Instant) -
         }),
         restarts: said.restarts,
         live_updates: said.live_updates.iter().map(|(name, record)| (name.clone(), live(record, clock))).collect(),
+        requirements: said.requirements.into_iter().map(|(name, it)| (name, requirement(it, clock))).collect(),
         volumes: said
             .volumes
             .into_iter()
             .map(|(name, it)| (name, VolumeReport { method: it.method, place: it.place, epoch: it.epoch }))
             .collect(),
+    }
+}
+
+fn requirement(it: Connection, clock: Clock) -> RequirementReport {
+    RequirementReport {
+        sees: it.sees,
+        held_since: it.held.map(|(since, _)| clock.show(since)),
+        held_because: it.held.and_then(|(_, why)| why).map(|why| why.to_string()),
+        stale_since: it.stale,
+        applied: it.applied,
+        standing: it.standing,
     }
 }
 

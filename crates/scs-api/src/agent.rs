@@ -86,8 +86,28 @@ pub struct SlotReport {
     pub restarts: u32,
     /// Live updates by requirement or secret name.
     pub live_updates: BTreeMap<String, LiveUpdateReport>,
+    /// How its requirements stand, by name.
+    #[serde(default)]
+    pub requirements: BTreeMap<String, RequirementReport>,
     /// Volumes that exist, by name.
     pub volumes: BTreeMap<String, VolumeReport>,
+}
+
+/// How a requirement stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequirementReport {
+    /// Addresses that the container sees, or would see.
+    pub sees: Vec<String>,
+    /// Since when these are kept although nobody is there any more (`on_empty: hold`).
+    pub held_since: Option<SystemTime>,
+    /// Why the last one went then: `died`, `lost`, `expired`, ….
+    pub held_because: Option<String>,
+    /// Since when discovery is out of reach and these are the last known.
+    pub stale_since: Option<SystemTime>,
+    /// Whether the container works with them.
+    pub applied: bool,
+    /// What it makes of them, in words.
+    pub standing: String,
 }
 
 /// What is fully in effect in a slot.

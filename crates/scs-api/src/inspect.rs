@@ -35,8 +35,11 @@ pub struct Explanation {
     pub requirement: String,
     /// What is asked for, in words.
     pub query: String,
-    /// What the container has been told, in preference order.
+    /// What discovery says now, in preference order.
     pub told: Vec<String>,
+    /// How the slot's host stands to that: what the container sees, and what it makes of it. `None` while no host says.
+    #[serde(default)]
+    pub stands: Option<crate::agent::RequirementReport>,
     /// Every endpoint that was considered.
     pub candidates: Vec<Candidate>,
     /// When the last change was pushed.

@@ -117,6 +117,8 @@ impl Handle {
         let reports = self.shared.reports();
         let report = reports.iter().flat_map(|it| &it.slots).find(|it| it.slot == slot);
         let live_update = report.and_then(|it| it.live_updates.get(requirement)).cloned();
+        let stands = report.and_then(|it| it.requirements.get(requirement)).cloned();
+        let nobody = || "nobody is subscribed: the role does not run".to_owned();
         let instance = if wanted.replicas > 1 { slot.numbered() } else { slot.label() };
         let name = format!("{key}/{instance}.{requirement}");
         let query = match &required.method {
@@ -126,25 +128,20 @@ impl Handle {
                     requirement: name,
                     query: "fixed addresses of the manifest".to_owned(),
                     told: addresses.clone(),
+                    applied: stands.as_ref().map_or_else(nobody, |it| it.standing.clone()),
+                    stands,
                     candidates: Vec::new(),
                     pushed: None,
-                    applied: "since it was started".to_owned(),
                     live_update,
                 });
             }
         };
         let seen = self.shared.discovery.explain(&slot, requirement, query).await?;
-        let applied = match (seen.applied, &live_update) {
-            (Some(true), _) => "the container has applied it".to_owned(),
-            (Some(false), Some(update)) if update.running => "the live update is running".to_owned(),
-            (Some(false), Some(update)) if update.failures > 0 => {
-                format!("the live update has failed {} times in a row", update.failures)
-            }
-            (Some(false), _) => "the container has not applied it yet".to_owned(),
-            (None, _) => "nobody is subscribed: the role does not run".to_owned(),
-        };
+        // Whether it is applied only its host knows: to the registry, whoever has nothing to apply has applied it.
+        let applied = stands.as_ref().map_or_else(nobody, |it| it.standing.clone());
         let (told, candidates, pushed) = (seen.told, seen.candidates, seen.pushed);
-        Ok(Explanation { requirement: name, query: in_words(query), told, candidates, pushed, applied, live_update })
+        let query = in_words(query);
+        Ok(Explanation { requirement: name, query, told, stands, candidates, pushed, applied, live_update })
     }
 
     /// Removes images that no kept revision needs, and whatever else is left over.

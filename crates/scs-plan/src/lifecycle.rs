@@ -28,7 +28,7 @@ pub use fact::{
 };
 pub use frozen::frozen_requirements;
 pub use instance::LiveRecord;
-pub use report::{Phase, Report, Shown};
+pub use report::{Connection, Phase, Report, Shown};
 
 use crate::change::{ChangeKind, classify};
 use crate::slot::Slot;
@@ -216,7 +216,7 @@ impl Lifecycle {
             Input::ImageFailed { digest, failure } => self.image_failed(now, &digest, failure),
             Input::EndpointsChanged { requirement, set } => {
                 if let Some(requirement) = self.requirements.get_mut(&requirement) {
-                    requirement.told(set);
+                    requirement.told(now, set);
                 }
             }
             Input::Provisioned { instance, volumes } => {

@@ -320,3 +320,24 @@ async fn a_fresh_volume_gets_its_owner_and_mode_inside_the_image() {
     assert_eq!(host.containers().await.len(), 1, "the one-off is removed");
     agent.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_ended_at_once_has_no_address() {
+    let host = Host::new().await;
+    let agent = host.agent();
+    let with = json!({
+        "process": {"command": ["/scs-helper", "play", "exit=3"]},
+        "provide": {"http": provide(80, &json!(null))},
+    });
+    agent.assign(assignments(1, vec![assignment(role("web", &with))])).await;
+    agent
+        .until("ended three times", |report| {
+            let web = of(report, "web");
+            let provides = web.and_then(|it| it.container.as_ref()).map(|it| &it.provides);
+            // The port of the manifest is the container's own: on the host, where nothing is bound any more, it is another's.
+            assert!(provides.is_none_or(|it| it.values().all(|it| !it.address.ends_with(":80"))), "{provides:?}");
+            web.is_some_and(|it| it.restarts == 3)
+        })
+        .await;
+    agent.end().await;
+}

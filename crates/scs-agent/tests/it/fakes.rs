@@ -100,6 +100,9 @@ async fn a_start_waits_for_what_it_requires_and_says_so() {
     assert_eq!(created.environment["SCS_REQUIRE_MYSQL_PORT"], "3306");
     assert_eq!(created.environment["SCS_RUN_ID"], container.labels[label::INSTANCE]);
     assert_eq!(created.hostname.as_deref(), Some("app"));
+    for target in ["/run/scs", "/run/secrets"] {
+        assert!(created.mounts.iter().any(|it| it.target == target && it.read_only), "{:?}", created.mounts);
+    }
     assert!(created.name.starts_with("dev_blog_app_1_"), "{}", created.name);
     agent.end().await;
     assert_eq!(host.running().len(), 1);
@@ -135,6 +138,8 @@ async fn an_endpoint_change_costs_the_engine_one_exec_and_nothing_else() {
     assert!(file.contains("192.0.2.2"), "{file}");
     let env = std::fs::read_to_string(run.join("scs/env")).unwrap();
     assert!(env.contains("SCS_REQUIRE_MYSQL='192.0.2.2:3307'\n"), "{env}");
+    let revision = env.lines().find_map(|line| line.strip_prefix("# revision ")).unwrap();
+    assert!(file.contains(&format!("\"revision\": {revision},")), "all files carry one revision: {file}\n{env}");
     agent.end().await;
 }
 
@@ -386,5 +391,27 @@ async fn a_step_that_panics_has_failed_and_is_made_again() {
     let broken = agent.until("the live update broken", |it| told(it).is_some_and(|it| it.failures == 1)).await;
     assert!(told(&broken).unwrap().output[0].contains("a bug"), "{broken:?}");
     agent.until("told", |it| told(it).is_some_and(|it| it.exit_code == Some(0))).await;
+    agent.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_requirement_holds_on_to_is_reported_with_its_reason() {
+    let host = Host::new();
+    host.registry.elsewhere("db", "mysql", "m1", "192.0.2.1", 3306);
+    let agent = host.agent();
+    agent.assign(assignments(1, vec![assignment(app())])).await;
+    let ready = agent.until_applied("app").await;
+    let stands = &ready.requirements["mysql"];
+    assert!(stands.applied && stands.held_since.is_none(), "{stands:?}");
+    host.registry.gone("db", "mysql", "m1", Reason::Died);
+    let of_mysql = |it: &HostReport| of(it, "app").and_then(|it| it.requirements.get("mysql").cloned());
+    let report = agent.until("held", |it| of_mysql(it).is_some_and(|it| it.held_since.is_some())).await;
+    let stands = of_mysql(&report).unwrap();
+    assert_eq!((stands.held_because.as_deref(), stands.sees), (Some("died"), vec!["192.0.2.1:3306".to_owned()]));
+    host.engine.on_exec(|_, _| Outcome::exit(3).stderr("no such host"));
+    host.registry.elsewhere("db", "mysql", "m2", "192.0.2.2", 3306);
+    let failed = |it: &HostReport| of_mysql(it).is_some_and(|it| it.standing.contains("has failed once"));
+    let stands = of_mysql(&agent.until("a failed live update", failed).await).unwrap();
+    assert!(!stands.applied && stands.held_since.is_none(), "{stands:?}");
     agent.end().await;
 }

@@ -9,7 +9,8 @@ pub use neighbours::{Memory, Registry};
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use scs_api::agent::{
-    Applied, Assignments, ContainerReport, HostReport, LiveUpdateReport, Phase, ProvideReport, SlotReport, VolumeReport,
+    Applied, Assignments, ContainerReport, HostReport, LiveUpdateReport, Phase, ProvideReport, RequirementReport,
+    SlotReport, VolumeReport,
 };
 use scs_api::deploy::{BuildRequest, Caller, Event, PlanRequest, UpRequest};
 use scs_api::error::{Code, Problem};
@@ -142,6 +143,7 @@ fn slot_report(model: &mut Model, it: &scs_api::agent::Assignment) -> SlotReport
         applied: None,
         restarts: 0,
         live_updates: BTreeMap::new(),
+        requirements: BTreeMap::new(),
         volumes: BTreeMap::new(),
     };
     if let Some(Script::Stands(phase, message)) = model.scripts.get(&it.slot.role) {
@@ -195,6 +197,12 @@ fn slot_report(model: &mut Model, it: &scs_api::agent::Assignment) -> SlotReport
     container.secrets = secrets;
     container.role = it.role.clone();
     report.live_updates = container.updates.clone();
+    let standing = RequirementReport {
+        applied: true,
+        standing: "the container has applied it".to_owned(),
+        ..RequirementReport::default()
+    };
+    report.requirements = it.role.require.keys().map(|name| (name.clone(), standing.clone())).collect();
     report.applied = Some(Applied {
         spec_digest: it.role.spec_digest.clone(),
         image_digest: it.role.image_digest.clone(),

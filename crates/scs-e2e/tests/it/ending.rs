@@ -1,8 +1,10 @@
 //! Containers that end, by themselves or for want of what they need, and what people are told of it.
 
+use scs_e2e::docker::{docker, started_at};
 use scs_e2e::project::Project;
 use scs_e2e::{Scs, wait_for};
-use std::process::Child;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 /// `scs dev` in the foreground, for commands that need a discovery server and no deployment.
@@ -50,4 +52,57 @@ fn a_run_gives_up_waiting_for_a_requirement_and_names_it() {
     assert_eq!(run.code(), 1, "{}", run.shown());
     assert!(run.stderr().contains("web is still waiting for db (dev/shop/store/db) after 1s"), "{}", run.shown());
     assert!(run.stderr().contains("hint:"), "{}", run.shown());
+}
+
+/// The containers of the role, ended ones too. Those of others may go while they are looked at.
+fn containers(scs: &Scs, role: &str) -> Vec<String> {
+    let format = "{{.ID}} {{.Mounts}}";
+    let filter = format!("label=scs.role={role}");
+    let all = docker(&["ps", "--all", "--no-trunc", "--filter", &filter, "--format", format]);
+    let ours = |line: &&str| line.contains(&*scs.state().to_string_lossy());
+    all.lines().filter(ours).filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+fn signal(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().is_ok_and(|it| it.success()));
+}
+
+#[test]
+fn a_run_killed_hard_is_adopted_by_the_next_and_what_the_container_says_when_it_stops_is_shown() {
+    let command = "[sh, -c, 'trap \"echo going; exit 0\" TERM; echo here; while :; do sleep 0.1; done']";
+    let project = Project::job(command, "");
+    let scs = Scs::new(project.path());
+    let _dev = Dev::of(&scs);
+    let mut first = scs.spawn(&["run", "job"]);
+    let one = || match &containers(&scs, "job")[..] {
+        [one] => Ok(one.clone()),
+        other => Err(format!("{other:?}")),
+    };
+    let container = wait_for("the container", Duration::from_secs(60), one);
+    let started = started_at(&container);
+    let second = scs.run(&["run", "job"]);
+    assert_eq!(second.code(), 75, "one at a time: {}", second.shown());
+    let _ = first.kill();
+    let _ = first.wait();
+    assert_eq!(started_at(&container), started, "it runs on");
+
+    let mut next = scs.spawn(&["run", "job"]);
+    let mut lines = BufReader::new(next.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+    assert_eq!(lines.next().as_deref(), Some("here"), "what it wrote before is shown too");
+    assert_eq!(started_at(&container), started, "and it was not started again");
+    signal(&next, "-TERM");
+    assert_eq!(lines.collect::<Vec<_>>(), ["going"]);
+    assert_eq!(next.wait().expect("it ends").code(), Some(0));
+    assert!(containers(&scs, "job").is_empty(), "and nothing is left");
+}
+
+#[test]
+fn a_one_off_command_has_the_image_and_the_exit_code_is_its_own() {
+    let project = Project::job("[sleep, '1000']", "");
+    let scs = Scs::new(project.path());
+    let _dev = Dev::of(&scs);
+    let run = scs.run(&["run", "job", "--", "sh", "-c", "echo $SCS_ROLE; echo err >&2; exit 7"]);
+    assert_eq!((run.code(), run.stdout().as_str()), (7, "job\n"), "{}", run.shown());
+    assert!(run.stderr().contains("err"), "{}", run.shown());
+    assert!(containers(&scs, "job").is_empty(), "and nothing is left");
 }

@@ -392,10 +392,12 @@ pub struct Endpoints {
     pub seq: u64,
     /// Whether a server said that this is all; before that an empty list means nothing.
     pub complete: bool,
-    /// Whether discovery is out of reach and these are the last known.
-    pub stale: bool,
+    /// Since when discovery is out of reach and these are the last known.
+    pub stale: Option<SystemTime>,
     /// Whether everything that went with the last change left cleanly.
     pub left: bool,
+    /// Why the last one went that did, where known.
+    pub gone: Option<Reason>,
 }
 
 /// What a container sees of its requirements.

@@ -285,6 +285,34 @@ impl Instance {
         }
     }
 
+    /// What it makes of the endpoints of a requirement: whether it works with them, and that in words.
+    pub(super) fn standing(&self, name: &str, content: u64) -> (bool, String) {
+        let live = self.live.get(name);
+        let failures = live.map_or(0, |live| live.failures);
+        let policy = self.policy(name);
+        let untold = policy.is_some_and(|policy| policy.action == LiveAction::None);
+        if self.told.get(name) == Some(&content) && live.is_none_or(|live| live.retry.is_none()) {
+            return match failures {
+                0 if untold => (true, "its files say so; it is not told of changes (`liveupdate: none`)".to_owned()),
+                0 => (true, "the container has applied it".to_owned()),
+                _ => (false, "its live update failed and is not tried again (`on_failure: ignore`)".to_owned()),
+            };
+        }
+        let standing = if let Some(why) = &self.anew {
+            format!("not yet: its container is made anew, as {why}")
+        } else if self.running.as_ref().is_some_and(|run| run.triggers.contains_key(name)) {
+            "not yet: the live update is running".to_owned()
+        } else if failures > 0 {
+            let times = if failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") };
+            format!("not yet: the live update has failed {times} and is tried again")
+        } else if !self.healthy_once {
+            "not yet: the container is told once it has been healthy".to_owned()
+        } else {
+            "not yet: the container is about to be told".to_owned()
+        };
+        (false, standing)
+    }
+
     fn policy(&self, name: &str) -> Option<&LiveUpdate> {
         let role = &self.desired.role;
         role.require.get(name).map(|r| &r.liveupdate).or_else(|| role.secrets.get(name).map(|s| &s.liveupdate))

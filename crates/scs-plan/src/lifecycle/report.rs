@@ -2,7 +2,9 @@
 
 use super::fact::{Container, Exit, Volume};
 use super::instance::LiveRecord;
+use disco_proto::Reason;
 use std::collections::BTreeMap;
+use std::time::{Instant, SystemTime};
 
 /// Where the life of a slot stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +50,27 @@ pub struct Report {
     pub restarts: u32,
     /// Last live updates by requirement or secret.
     pub live_updates: BTreeMap<String, LiveRecord>,
+    /// Requirements by name.
+    pub requirements: BTreeMap<String, Connection>,
     /// Volumes by name.
     pub volumes: BTreeMap<String, Volume>,
     /// Whether a tombstone is done: nothing of the slot is left running.
     pub gone: bool,
+}
+
+/// How a requirement of a slot stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// Addresses that the container sees, or would see.
+    pub sees: Vec<String>,
+    /// Since when these are kept although nobody is there any more, and why the last one went.
+    pub held: Option<(Instant, Option<Reason>)>,
+    /// Since when discovery is out of reach and these are the last known.
+    pub stale: Option<SystemTime>,
+    /// Whether the container works with them.
+    pub applied: bool,
+    /// What it makes of them, in words.
+    pub standing: String,
 }
 
 /// The container of a slot, as shown.

@@ -2,9 +2,10 @@
 
 use super::chance::Fingerprint;
 use super::fact::{Endpoints, Seen};
-use disco_proto::{Endpoint, Health, Name, Protocol, Version};
+use super::report::Connection;
+use disco_proto::{Endpoint, Health, Name, Protocol, Reason, Version};
 use scs_manifest::compiled::{OnEmpty, Query, Require, RequireMethod};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long a start waits for a first answer about what it can do without: long enough for a server that answers, so that the
 /// environment is right from the start, and short enough to be no dependency.
@@ -18,8 +19,10 @@ pub(super) struct Requirement {
     since: Instant,
     pub(super) known: bool,
     endpoints: Vec<Endpoint>,
-    held: bool,
-    stale: bool,
+    /// Since when nobody is there any more, and why, where the containers keep what they had.
+    held: Option<(Instant, Option<Reason>)>,
+    /// Since when discovery is out of reach.
+    stale: Option<SystemTime>,
     pub(super) seq: u64,
     /// Change that disco was last told to be applied.
     pub(super) acknowledged: Option<u64>,
@@ -33,8 +36,8 @@ impl Requirement {
             since: now,
             known: false,
             endpoints: Vec::new(),
-            held: false,
-            stale: false,
+            held: None,
+            stale: None,
             seq: 0,
             acknowledged: None,
         };
@@ -57,12 +60,12 @@ impl Requirement {
     fn take_static(&mut self) {
         if let RequireMethod::Static(addresses) = &self.require.method {
             self.endpoints = addresses.iter().filter_map(|address| fixed(address)).collect();
-            (self.known, self.held, self.stale) = (true, false, false);
+            (self.known, self.held, self.stale) = (true, None, None);
         }
     }
 
     /// Disco's answer. An empty one is the truth, but the containers may have to keep what they had.
-    pub(super) fn told(&mut self, set: Endpoints) {
+    pub(super) fn told(&mut self, now: Instant, set: Endpoints) {
         let hold = self.require.liveupdate.on_empty == OnEmpty::Hold && !set.left;
         self.seq = set.seq;
         self.stale = set.stale;
@@ -70,10 +73,10 @@ impl Requirement {
             return;
         }
         if set.list.is_empty() && !self.endpoints.is_empty() && hold {
-            self.held = true;
+            self.held = self.held.or(Some((now, set.gone)));
         } else {
             self.endpoints = set.list;
-            self.held = false;
+            self.held = None;
         }
         self.known = true;
     }
@@ -83,8 +86,7 @@ impl Requirement {
         if self.require.min == 0 {
             return self.known || now >= self.since + OPTIONAL;
         }
-        let there = if self.held { 0 } else { self.endpoints.len() };
-        self.known && there >= self.require.min as usize
+        self.known && self.there() >= self.require.min as usize
     }
 
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
@@ -92,22 +94,40 @@ impl Requirement {
         (self.require.min == 0 && !self.known && at > now).then_some(at)
     }
 
+    /// How many are there now.
+    fn there(&self) -> usize {
+        if self.held.is_some() { 0 } else { self.endpoints.len() }
+    }
+
     /// What it waits for, in words.
     pub(super) fn wanted(&self, name: &str) -> String {
-        let there = if self.held { 0 } else { self.endpoints.len() };
         let of = match &self.require.method {
             RequireMethod::Disco(q) => format!("{}/{}/{}/{}", q.environment, q.service, q.role, q.endpoint),
             RequireMethod::Static(_) => "static".to_owned(),
         };
         if self.require.min > 1 {
-            format!("{name} ({of}, {there} of {})", self.require.min)
+            format!("{name} ({of}, {} of {})", self.there(), self.require.min)
         } else {
             format!("{name} ({of})")
         }
     }
 
     pub(super) fn seen(&self) -> Seen {
-        Seen { endpoints: self.endpoints.clone(), stale: self.held || self.stale }
+        Seen { endpoints: self.endpoints.clone(), stale: self.is_old() }
+    }
+
+    fn is_old(&self) -> bool {
+        self.held.is_some() || self.stale.is_some()
+    }
+
+    /// What there is to say about it, but for what its container makes of it.
+    pub(super) fn report(&self) -> Connection {
+        Connection {
+            sees: self.endpoints.iter().map(Endpoint::address).collect(),
+            held: self.held,
+            stale: self.stale,
+            ..Connection::default()
+        }
     }
 
     /// Fingerprint of what a container has to be told: who is there and where, not how they feel.
@@ -125,7 +145,7 @@ impl Requirement {
     /// Fingerprint of all that its file says.
     pub(super) fn appearance(&self) -> u64 {
         let mut print = Fingerprint::new();
-        print.number(self.content()).number(u64::from(self.held || self.stale));
+        print.number(self.content()).number(u64::from(self.is_old()));
         for endpoint in &self.endpoints {
             print.number(endpoint.health as u64).number(u64::from(endpoint.suspect));
         }

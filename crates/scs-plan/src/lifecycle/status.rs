@@ -2,8 +2,10 @@
 
 use super::instance::Instance;
 use super::observe::how;
-use super::report::{Phase, Report, Shown};
+use super::report::{Connection, Phase, Report, Shown};
+use super::requirement::Requirement;
 use super::{Lifecycle, Stage};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 impl Lifecycle {
@@ -34,9 +36,25 @@ impl Lifecycle {
             applied: self.applied(now, phase),
             restarts: self.restart.count,
             live_updates,
+            requirements: self.connections(now),
             volumes: self.volumes.clone(),
             gone: self.gone,
         }
+    }
+
+    fn connections(&self, now: Instant) -> BTreeMap<String, Connection> {
+        let instance = self.current.as_ref().or(self.candidate.as_ref());
+        let one = |(name, requirement): (&String, &Requirement)| {
+            let (applied, standing) = match instance {
+                Some(instance) => instance.standing(name, requirement.content()),
+                None if self.attempt.is_some() && !requirement.satisfied(now) => {
+                    (false, format!("the start waits for {}", requirement.wanted(name)))
+                }
+                None => (false, "no container runs that could work with it".to_owned()),
+            };
+            (name.clone(), Connection { applied, standing, ..requirement.report() })
+        };
+        self.requirements.iter().map(one).collect()
     }
 
     fn applied(&self, now: Instant, phase: Phase) -> Option<(String, String, u64)> {

@@ -1,5 +1,7 @@
 //! One slot, step by step: what is asked for after each fact.
 
+mod live;
+
 use super::*;
 use crate::fixture::{live_update, provide, require, role};
 use disco_proto::{Endpoint, Name, Provision, Reason};
@@ -49,7 +51,7 @@ impl Scene {
 
     fn endpoints(&mut self, seq: u64, ports: &[u16], left: bool) {
         let list = ports.iter().map(|port| endpoint(*port)).collect();
-        let set = Endpoints { list, seq, complete: true, stale: false, left };
+        let set = Endpoints { list, seq, complete: true, stale: None, left, gone: (!left).then_some(Reason::Died) };
         self.tell(Input::EndpointsChanged { requirement: "mysql".into(), set });
     }
 
@@ -428,7 +430,14 @@ fn health_and_staleness_change_files_and_run_nothing() {
     let mut scene = Scene::of(user());
     scene.endpoints(1, &[1], true);
     scene.settle();
-    let set = Endpoints { list: vec![endpoint(1)], seq: 1, complete: true, stale: true, left: true };
+    let set = Endpoints {
+        list: vec![endpoint(1)],
+        seq: 1,
+        complete: true,
+        stale: Some(std::time::SystemTime::UNIX_EPOCH),
+        left: true,
+        gone: None,
+    };
     scene.tell(Input::EndpointsChanged { requirement: "mysql".into(), set });
     scene.after(10_000);
     assert_eq!(kinds(&scene.taken()), ["WriteFiles"]);

@@ -6,6 +6,7 @@ use crate::cli::target::Format;
 use crate::exit::Exit;
 use crate::output::{BAD, BOLD, DIM, GOOD, text};
 use crate::paths;
+use scs_api::agent::RequirementReport;
 use scs_api::inspect::Explanation;
 use std::time::{Duration, SystemTime};
 
@@ -22,23 +23,42 @@ pub async fn run(context: &Context, args: &Explain) -> Outcome {
         context.printer.json(&explanation)?;
         return Ok(Exit::DONE);
     }
-    for line in render(context, &explanation) {
+    for line in render(context, &explanation, SystemTime::now()) {
         context.printer.line(line)?;
     }
     Ok(Exit::DONE)
 }
 
-fn render(context: &Context, explanation: &Explanation) -> Vec<String> {
+/// What the container sees, where that is not what discovery says.
+fn sees(stands: &RequirementReport, told: &[String], now: SystemTime) -> Vec<String> {
+    let mut lines = Vec::new();
+    if stands.sees != told {
+        let sees = if stands.sees.is_empty() { "nothing".to_owned() } else { stands.sees.join(", ") };
+        lines.push(format!("  sees         {sees}"));
+    }
+    if let Some(since) = stands.held_since {
+        let why = stands.held_because.as_deref().map(|why| format!("the last one went (`{why}`)"));
+        let why = why.unwrap_or_else(|| "nobody is there any more".to_owned());
+        lines.push(format!("  held         for {}, as {why} and nothing took its place", text::age(since, now)));
+    }
+    if let Some(since) = stands.stale_since {
+        lines.push(format!("  stale        for {}: discovery is out of reach", text::age(since, now)));
+    }
+    lines
+}
+
+fn render(context: &Context, explanation: &Explanation, now: SystemTime) -> Vec<String> {
     let printer = &context.printer;
     let told = if explanation.told.is_empty() { "nothing".to_owned() } else { explanation.told.join(", ") };
     let mut lines = vec![
         printer.out(BOLD, &explanation.requirement),
         format!("  asks for     {}", explanation.query),
         format!("  was told     {told}"),
-        format!("  applied      {}", explanation.applied),
     ];
+    lines.extend(explanation.stands.iter().flat_map(|stands| sees(stands, &explanation.told, now)));
+    lines.push(format!("  applied      {}", explanation.applied));
     if let Some(at) = explanation.pushed {
-        let ago = text::age(at, SystemTime::now());
+        let ago = text::age(at, now);
         lines.push(format!("  last change  {} ({ago} ago)", text::time(at)));
     }
     if let Some(update) = &explanation.live_update {

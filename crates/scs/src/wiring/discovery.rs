@@ -65,7 +65,11 @@ impl Discovery for Registry {
         }
         // Nobody asks yet: what would be said to whoever did.
         let verdicts = self.handle.explain(asked(query), BTreeMap::new()).await.map_err(ended)?;
-        Ok(Considered { candidates: verdicts.iter().map(candidate).collect(), ..Considered::default() })
+        let candidates = verdicts.iter().map(|verdict| match candidate(verdict) {
+            chosen if chosen.chosen => Candidate { chosen: false, reason: "would be chosen".to_owned(), ..chosen },
+            other => other,
+        });
+        Ok(Considered { candidates: candidates.collect(), ..Considered::default() })
     }
 }
 

@@ -166,11 +166,21 @@ pub fn once(path: &Path, make: impl FnOnce() -> String) -> Result<String, Failur
         let mut file =
             std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         writeln!(file, "{value}")?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
+        drop(file);
+        persist(&temporary, path)
     };
     write().map_err(unusable)?;
     Ok(value)
+}
+
+/// Puts a finished file in the place of another, for good: what is decided by its being there must survive a crash of the machine.
+///
+/// # Errors
+/// What the file system says.
+pub fn persist(finished: &Path, path: &Path) -> std::io::Result<()> {
+    std::fs::File::open(finished)?.sync_all()?;
+    std::fs::rename(finished, path)?;
+    std::fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
 /// Fills with random bytes.

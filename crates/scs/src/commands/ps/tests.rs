@@ -34,6 +34,7 @@ fn report(role: &str, phase: Phase, message: Option<&str>, since: SystemTime) ->
         applied: None,
         restarts: 1,
         live_updates: BTreeMap::new(),
+        requirements: BTreeMap::new(),
         volumes: BTreeMap::new(),
     }
 }

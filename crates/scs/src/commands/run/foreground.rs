@@ -7,7 +7,8 @@ use crate::exit::{Exit, Failure};
 use crate::load::{self, Loaded};
 use crate::output::say;
 use crate::wiring::installation::Installation;
-use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _};
 use scs_agent::Handle;
 use scs_api::agent::{Assignments, Phase, SlotReport};
 use scs_api::error::{Code, Problem};
@@ -57,8 +58,9 @@ pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, F
         assignments: vec![assignment],
         tombstones: Vec::new(),
     };
+    let mut lines = handle.logs(query(&job, true));
     let outcome = match handle.assign(wanted.clone()).await {
-        Ok(()) => follow(&handle, &job).await,
+        Ok(()) => follow(&handle, &job, &mut lines).await,
         Err(refused) => {
             Err(Failure::failed("the role cannot be started").because(&refused).hint("see the state directory"))
         }
@@ -66,7 +68,7 @@ pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, F
     wanted.assignments.clear();
     wanted.tombstones.push(job.slot.clone());
     wanted.revision += 1;
-    let removed = remove(&installation, &handle, &job, wanted).await;
+    let removed = showing(lines, remove(&installation, &handle, &job, wanted)).await;
     let _ = tokio::time::timeout(Duration::from_secs(2), discovery_handle.close()).await;
     stop_agent.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(5), agent).await;
@@ -75,22 +77,43 @@ pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, F
     outcome.and_then(|exit| removed.map(|()| exit))
 }
 
-/// Shows what the container writes, until it has ended or we are told to.
-async fn follow(handle: &Handle, job: &Job) -> Result<Exit, Failure> {
-    let query = |follow| LogQuery {
+fn query(job: &Job, follow: bool) -> LogQuery {
+    LogQuery {
         environment: job.slot.environment.clone(),
         service: Some(job.slot.service.clone()),
         roles: job.slot.role.clone(),
         follow,
         ..LogQuery::default()
+    }
+}
+
+type Lines = BoxStream<'static, LogLine>;
+
+/// Goes on showing what the container writes while it is stopped: programs say much when they end.
+async fn showing<T>(mut lines: Lines, stopping: impl Future<Output = T>) -> T {
+    let mut stopping = std::pin::pin!(stopping);
+    // A reader that has gone holds nothing up now.
+    let stopped = loop {
+        tokio::select! {
+            biased;
+            Some(line) = lines.next() => drop(show(&line)),
+            stopped = &mut stopping => break stopped,
+        }
     };
-    let mut lines = handle.logs(query(true));
+    while let Some(Some(line)) = lines.next().now_or_never() {
+        let _ = show(&line);
+    }
+    stopped
+}
+
+/// Shows what the container writes, until it has ended or we are told to.
+async fn follow(handle: &Handle, job: &Job, lines: &mut Lines) -> Result<Exit, Failure> {
     let mut building = handle.output();
     let mut report = handle.report();
     let cannot = |error: std::io::Error| Failure::failed("cannot wait for signals").because(&error);
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-    let (mut shown, mut told, mut ready) = (0, String::new(), false);
+    let (mut shown, mut told, mut ready) = (BTreeMap::new(), String::new(), false);
     let wait = job.role.require.values().filter(|it| it.min > 0).map(|it| it.wait).max();
     let mut waiting: Option<Waiting> = None;
     loop {
@@ -102,7 +125,7 @@ async fn follow(handle: &Handle, job: &Job) -> Result<Exit, Failure> {
             }
             Some(line) = lines.next() => {
                 show(&line)?;
-                shown += 1;
+                *shown.entry(line.source).or_insert(0) += 1;
             }
             Ok(line) = building.recv() => say(&line.line),
             changed = report.changed() => {
@@ -123,8 +146,8 @@ async fn follow(handle: &Handle, job: &Job) -> Result<Exit, Failure> {
                         notify::ready();
                     }
                     Phase::Ended => {
-                        drop(lines);
-                        rest(handle, query(false), shown).await?;
+                        *lines = stream::empty().boxed();
+                        rest(handle, query(job, false), shown).await?;
                         return Ok(exit(&slot));
                     }
                     Phase::Failed => return Err(failed(&slot)),
@@ -162,12 +185,15 @@ fn still_waiting(job: &Job, what: &str, wait: Duration) -> Failure {
         .hint(format!("see who provides it with `scs disco ls`; `wait:` of the requirement says how long {role} waits"))
 }
 
-/// The lines that came after those already shown: a container that has ended writes no more.
-async fn rest(handle: &Handle, query: LogQuery, shown: usize) -> Result<(), Failure> {
-    let mut lines = handle.logs(query).skip(shown);
+/// The lines that came after those already shown, so many of each source: a container that has ended writes no more.
+async fn rest(handle: &Handle, query: LogQuery, mut shown: BTreeMap<String, usize>) -> Result<(), Failure> {
+    let mut lines = handle.logs(query);
     let all = async {
         while let Some(line) = lines.next().await {
-            show(&line)?;
+            match shown.get_mut(&line.source).filter(|left| **left > 0) {
+                Some(left) => *left -= 1,
+                None => show(&line)?,
+            }
         }
         Ok(())
     };

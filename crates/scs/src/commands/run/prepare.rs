@@ -89,5 +89,5 @@ pub fn remember<'a>(state: &Path, volumes: impl Iterator<Item = &'a String>) -> 
     }
     let temporary = record(state).with_extension("new");
     std::fs::write(&temporary, serde_json::to_vec(&now).unwrap_or_default())?;
-    std::fs::rename(temporary, record(state))
+    installation::persist(&temporary, &record(state))
 }
