@@ -26,6 +26,9 @@ impl Core {
         // While the registry has not heard of everyone, only what a provider says counts, not its silence.
         let said = |reason: &Reason| matches!(reason, Reason::Left | Reason::Died | Reason::Draining);
         let gone = gone.filter(|reason| !self.holding || said(reason));
+        if let Some(reason) = gone.filter(|_| self.holding) {
+            self.registry.topic_mut(topic).departed.insert(Arc::clone(key), reason);
+        }
         let role = key.split_once('/').map_or("", |(role, _)| role);
         let concerned = self.registry.topic(topic).requirements.clone();
         for id in concerned {
@@ -216,6 +219,7 @@ impl Core {
     /// Everyone had the time to come back; what nobody claimed goes.
     pub(crate) fn hold_over(&mut self, out: &mut Vec<Effect>) {
         self.holding = false;
+        self.registry.forget_departed();
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in &sessions {
             let Some(session) = self.sessions.get(id) else { continue };

@@ -78,7 +78,10 @@ impl Core {
     }
 
     pub(crate) fn drain_due(&mut self, id: u64, out: &mut Vec<Effect>) {
-        if self.drains.all.contains_key(&id) {
+        if let Some(Drain { topic, key, .. }) = self.drains.all.get(&id) {
+            // Some may have come meanwhile, with what is going in their hands.
+            let users = self.users(*topic, key).into_iter().collect();
+            self.drains.all.get_mut(&id).expect("just seen").pending = users;
             self.finish_drain(id, out);
         }
     }

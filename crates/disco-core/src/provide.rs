@@ -76,6 +76,7 @@ impl Core {
         }
         let session = self.sessions.get_mut(&id).expect("the caller's session exists");
         session.provisions.insert((topic, Arc::clone(&key)));
+        self.registry.topic_mut(topic).departed.remove(&key);
         self.commit(topic, Change::Put(Arc::clone(&key), record), out);
         let rev = self.registry.rev;
         self.abandon_drains(topic, &key, out);
@@ -137,7 +138,12 @@ impl Core {
         }
         let wait = Duration::from_millis(withdraw.wait.unwrap_or(0)).min(self.options.longest);
         let key = format!("{}/{}", withdraw.name.role, withdraw.instance);
-        let Some(topic) = self.registry.find_name(&withdraw.name) else {
+        // Whoever comes with it in hand while the registry holds must be told, even if nobody asks for it yet.
+        let known = match self.holding {
+            true => Some(self.registry.topic_of_name(&withdraw.name)),
+            false => self.registry.find_name(&withdraw.name),
+        };
+        let Some(topic) = known else {
             let withdrawn = Withdrawn { rev: self.registry.rev, unapplied: Vec::new() };
             return self.answer(conn, request, Ok(Answer::Withdrawn(withdrawn)), out);
         };

@@ -24,6 +24,8 @@ pub(crate) struct Topic {
     pub(crate) requirements: Vec<RequirementId>,
     /// Withdrawals that wait for their subscribers: what goes, and the drain.
     pub(crate) drains: Vec<(Arc<str>, u64)>,
+    /// What providers have taken back while the registry holds: whoever comes with it in hand is told.
+    pub(crate) departed: BTreeMap<Arc<str>, Reason>,
 }
 
 /// One provision.
@@ -122,6 +124,10 @@ impl Registry {
         id
     }
 
+    pub(crate) fn topic_of_name(&mut self, name: &Name) -> TopicId {
+        self.topic_of(&name.environment, &name.service, &name.endpoint)
+    }
+
     /// The topic of a name, if anybody provides or requires anything in it.
     pub(crate) fn find(&self, environment: &str, service: &str, endpoint: &str) -> Option<TopicId> {
         let name = [environment, service, endpoint].join("/");
@@ -149,12 +155,21 @@ impl Registry {
         self.topics.iter().filter(|topic| !topic.name.is_empty())
     }
 
+    /// Forgets what has departed: everyone has been heard of, and what is not there is gone.
+    pub(crate) fn forget_departed(&mut self) {
+        for id in (0..self.topics.len()).map(TopicId) {
+            self.topics[id.0].departed.clear();
+            self.tidy(id);
+        }
+    }
+
     /// Frees a topic that nobody provides or requires anything in.
     pub(crate) fn tidy(&mut self, id: TopicId) {
         let topic = &mut self.topics[id.0];
         if topic.records.is_empty()
             && topic.requirements.is_empty()
             && topic.drains.is_empty()
+            && topic.departed.is_empty()
             && !topic.name.is_empty()
         {
             let topic = std::mem::take(topic);

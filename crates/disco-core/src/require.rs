@@ -125,13 +125,13 @@ impl Core {
         let told: BTreeMap<Arc<str>, Told> = known
             .into_iter()
             .map(|(key, version)| {
-                let key = self
-                    .registry
-                    .topic(topic)
+                let there = self.registry.topic(topic);
+                let gone = there.departed.get(key.as_str()).copied();
+                let key = there
                     .records
                     .get_key_value(key.as_str())
                     .map_or_else(|| key.as_str().into(), |(key, _)| Arc::clone(key));
-                (key, Told { version, gone: None })
+                (key, Told { version, gone })
             })
             .collect();
         let requirement = match existing {
@@ -192,8 +192,10 @@ impl Core {
         requirement.flight = Flight::Ready;
         requirement.better_since = None;
         let session = requirement.session;
-        let session = self.sessions.get_mut(&session).expect("a requirement's session exists");
-        session.outstanding.retain(|_, other| *other != id);
+        let owner = self.sessions.get_mut(&session).expect("a requirement's session exists");
+        owner.outstanding.retain(|_, other| *other != id);
+        // It can take one more, perhaps of another requirement.
+        self.ready.push(session);
         if before != topic {
             self.requirements.get_mut(&id).expect("just seen").lingering.clear();
             self.registry.topic_mut(before).requirements.retain(|other| *other != id);
@@ -248,6 +250,8 @@ impl Core {
             session.requirements.remove(&requirement.id);
             session.outstanding.retain(|_, other| *other != id);
             session.dirty.retain(|other| *other != id);
+            // It can take one more, of another requirement.
+            self.ready.push(requirement.session);
         }
         self.registry.topic_mut(requirement.topic).requirements.retain(|other| *other != id);
         self.released(requirement.topic, out);

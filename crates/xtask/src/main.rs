@@ -9,6 +9,7 @@ mod engine;
 mod layers;
 mod packages;
 mod shell;
+mod simulate;
 mod test;
 mod tidy;
 
@@ -36,6 +37,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Runs the simulation of discovery over many seeds, or replays one
+    Simulate(simulate::Options),
     /// Checks the house rules alone
     Tidy,
     /// Measures, side by side with the bare thing
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Check => check::run(),
         Task::Docs { check } => docs::run(check),
+        Task::Simulate(options) => simulate::run(&options),
         Task::Tidy => tidy::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Engine { action } => engine::run(&action),

@@ -64,6 +64,27 @@ fn one_session_has_a_bounded_number_of_messages_under_way() {
 }
 
 #[test]
+fn a_requirement_that_ends_unanswered_makes_room_for_the_next() {
+    let mut script = Script::with(|options| {
+        options.hold = std::time::Duration::ZERO;
+        options.in_flight = 1;
+    });
+    let (provider, subscriber) = (script.client("provider"), script.client("subscriber"));
+    for id in ["one", "two", "three"] {
+        script.require(subscriber, id, mysql_query());
+    }
+    script.provide(provider, mysql("a"));
+    assert!(script.told(subscriber).is_some());
+    script.quiet(subscriber);
+    script.unrequire(subscriber, "one");
+    assert!(script.told(subscriber).is_some());
+    script.quiet(subscriber);
+    // Required anew: its answer says what the change under way would have.
+    script.require(subscriber, "two", mysql_query());
+    assert!(script.told(subscriber).is_some());
+}
+
+#[test]
 fn nothing_is_told_when_nothing_changes() {
     let mut script = Script::new();
     let (provider, subscriber) = (script.client("provider"), script.client("subscriber"));

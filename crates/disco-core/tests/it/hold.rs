@@ -58,6 +58,19 @@ fn what_a_provider_says_counts_at_once() {
 }
 
 #[test]
+fn what_a_provider_took_back_is_told_to_whoever_comes_with_it_later() {
+    let known = before(&[mysql("a"), mysql("b")]);
+    let mut script = Script::with(|_| {});
+    let provider = script.client("provider");
+    script.ask(provider, Method::Withdraw(withdraw("a", Reason::Died))).unwrap();
+    script.ask(provider, Method::Withdraw(withdraw("b", Reason::Left))).unwrap();
+    script.provide(provider, mysql("b"));
+    let subscriber = script.client("subscriber");
+    let change = script.require_knowing(subscriber, "db", mysql_query(), &known);
+    assert_eq!((dropped(&change), change.complete), (vec![("mysql/a", Reason::Died)], false));
+}
+
+#[test]
 fn a_provider_that_falls_silent_again_is_not_dropped_before_the_hold_is_over() {
     let known = before(&[mysql("a")]);
     let mut script = Script::with(|_| {});

@@ -36,8 +36,8 @@ pub struct Requirement {
 enum Asked {
     Open,
     Require(String, u64),
+    Provide(Identity),
     Withdraw(Identity),
-    Other,
 }
 
 #[derive(Debug)]
@@ -51,6 +51,10 @@ pub struct Client {
     pub provisions: BTreeMap<Identity, Provision>,
     pub withdrawals: BTreeMap<Identity, Withdraw>,
     pub requirements: BTreeMap<String, Requirement>,
+    /// Which start of which server it last spoke with.
+    epoch: String,
+    /// The newest request to provide each of them.
+    provided: BTreeMap<Identity, u64>,
     asked: BTreeMap<u64, Asked>,
     numbers: u64,
     /// It neither reads nor says anything until then.
@@ -74,6 +78,8 @@ impl Client {
             provisions: BTreeMap::new(),
             withdrawals: BTreeMap::new(),
             requirements: BTreeMap::new(),
+            epoch: String::new(),
+            provided: BTreeMap::new(),
             asked: BTreeMap::new(),
             numbers: 0,
             asleep_until: Time::ZERO,
@@ -118,7 +124,14 @@ impl Client {
         let identity = Identity { name: provision.name.clone(), instance: provision.instance.clone() };
         self.withdrawals.remove(&identity);
         self.provisions.insert(identity, provision.clone());
-        self.open.then(|| self.ask(Asked::Other, Method::Provide(provision)))
+        self.open.then(|| self.say_provide(provision))
+    }
+
+    fn say_provide(&mut self, provision: Provision) -> Message {
+        let identity = Identity { name: provision.name.clone(), instance: provision.instance.clone() };
+        let message = self.ask(Asked::Provide(identity.clone()), Method::Provide(provision));
+        self.provided.insert(identity, self.numbers);
+        message
     }
 
     pub fn withdraw(&mut self, withdraw: Withdraw) -> Option<Message> {
@@ -162,7 +175,7 @@ impl Client {
     pub fn hear(&mut self, message: Message) -> Vec<Message> {
         match message {
             Message::Answer { id: Some(Id::Number(number)), result } => match self.asked.remove(&number) {
-                Some(asked) => self.answered(asked, result),
+                Some(asked) => self.answered(number, asked, result),
                 None => Vec::new(),
             },
             Message::Answer { .. } => panic!("{}: an answer to nothing", self.agent),
@@ -190,7 +203,7 @@ impl Client {
         }
     }
 
-    fn answered(&mut self, asked: Asked, result: Result<Answer, Failure>) -> Vec<Message> {
+    fn answered(&mut self, number: u64, asked: Asked, result: Result<Answer, Failure>) -> Vec<Message> {
         match (asked, result) {
             (Asked::Open, Ok(Answer::Opened(opened))) => self.opened(opened),
             (Asked::Require(id, generation), Ok(Answer::Change(first))) => {
@@ -212,13 +225,22 @@ impl Client {
                 }
                 Vec::new()
             }
-            (Asked::Other, Ok(_)) => Vec::new(),
-            (Asked::Other, Err(failure)) => {
-                assert!(
-                    matches!(failure.code, Code::Owned | Code::Stale | Code::Requirement),
-                    "{}: refused: {failure}",
-                    self.agent
-                );
+            // What there is no room for it gives up, if it has not said it again meanwhile.
+            (Asked::Provide(identity), Err(failure)) if failure.code == Code::Limit => {
+                if self.provided.get(&identity) == Some(&number) {
+                    self.provisions.remove(&identity);
+                }
+                Vec::new()
+            }
+            (Asked::Require(id, generation), Err(failure)) if failure.code == Code::Limit => {
+                if self.requirements.get(&id).is_some_and(|requirement| requirement.generation == generation) {
+                    self.requirements.remove(&id);
+                }
+                Vec::new()
+            }
+            (Asked::Provide(_), Ok(_)) => Vec::new(),
+            (Asked::Provide(_), Err(failure)) => {
+                assert!(matches!(failure.code, Code::Owned | Code::Stale), "{}: refused: {failure}", self.agent);
                 Vec::new()
             }
             (asked, result) => panic!("{}: {asked:?} was answered with {result:?}", self.agent),
@@ -227,13 +249,14 @@ impl Client {
 
     fn opened(&mut self, opened: Opened) -> Vec<Message> {
         self.open = true;
-        if !opened.resumed {
-            // The server knows nothing of what was used before.
+        if !opened.resumed || opened.epoch != self.epoch {
+            // This server knows nothing of what was used before.
             for requirement in self.requirements.values_mut() {
                 requirement.uses.clear();
                 requirement.applied = 0;
             }
         }
+        self.epoch = opened.epoch;
         self.session = Some(Resume { session: opened.session, token: opened.token });
         let mut says = Vec::new();
         // A withdrawal that was answered while the answer was lost leaves it there no more; one that was not is asked again.
@@ -249,7 +272,7 @@ impl Client {
             });
         }
         for provision in self.provisions.values().cloned().collect::<Vec<_>>() {
-            says.push(self.ask(Asked::Other, Method::Provide(provision)));
+            says.push(self.say_provide(provision));
         }
         for (identity, withdraw) in self.withdrawals.clone() {
             says.push(self.ask(Asked::Withdraw(identity), Method::Withdraw(withdraw)));

@@ -7,8 +7,9 @@ use std::{
 
 use disco_core::{Conn, Core, Effect, Grants, Input, Options, Time};
 use disco_proto::{
-    Answer, Condition, Health, Id, Message, Method, Name, Provision, Query, Reason,
+    Answer, Condition, Health, Id, Message, Method, Name, Provision, Query, Reason, Version,
     message::{Identity, Withdraw},
+    snapshot::Snapshot,
 };
 
 use super::{
@@ -18,23 +19,32 @@ use super::{
 };
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
-const CLIENTS: usize = 6;
+const CLIENTS: usize = 9;
 const ZONES: [&str; 2] = ["a", "b"];
 const NAMES: [&str; 4] =
     ["dev/blog/mysql/mysql", "dev/blog/backup/mysql", "dev/blog/web/http", "prod/blog/mysql/mysql"];
+
+mod checks;
 
 pub struct World {
     random: Random,
     log: bool,
     now: Time,
+    settings: Settings,
     core: Core,
     starts: u64,
+    /// What was last written; it may be old.
+    disk: Option<Snapshot>,
+    /// The registry as a watcher knows it: version by identity.
+    watched: BTreeMap<Identity, Version>,
+    /// The revision of the last change that was watched.
+    watched_rev: u64,
     clients: Vec<Client>,
     wires: BTreeMap<Conn, (usize, Wire)>,
     conns: u64,
     /// `changed` messages that the server has sent and had no answer to, by connection: requirement id of each.
     under_way: BTreeMap<Conn, BTreeMap<u64, String>>,
-    /// What was withdrawn on this server, acknowledged, and not provided since.
+    /// What was withdrawn, acknowledged, and not provided since, whichever server it was on.
     gone: BTreeSet<Identity>,
     /// Withdrawals that this server has not answered.
     withdrawing: BTreeMap<(Conn, Id), Withdrawing>,
@@ -49,12 +59,31 @@ struct Withdrawing {
     moving: bool,
 }
 
-fn options(starts: u64) -> Options {
-    Options::new(format!("start{starts}"), [3; 32])
+/// What differs between seeds.
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    in_flight: usize,
+    /// Clients run into limits.
+    narrow: bool,
+}
+
+impl Settings {
+    fn options(self, starts: u64) -> Options {
+        let mut options = Options::new(format!("start{starts}"), [3; 32]);
+        options.in_flight = self.in_flight;
+        options.brake.window = Duration::from_secs(4);
+        options.brake.longest = Duration::from_secs(15);
+        options.crowd = 6;
+        if self.narrow {
+            (options.limits.provisions, options.limits.requirements, options.limits.topic) = (4, 2, 8);
+        }
+        options
+    }
 }
 
 impl World {
     pub fn new(mut random: Random, log: bool) -> Self {
+        let settings = Settings { in_flight: [1, 2, 64][random.below(3)], narrow: random.chance(20) };
         let client = |index: usize| {
             // The last two share a host, as an agent and its successor do.
             let host = format!("host{}", index.min(CLIENTS - 2));
@@ -65,8 +94,12 @@ impl World {
             random,
             log,
             now: Duration::from_secs(1000),
-            core: Core::new(options(0), Duration::from_secs(1000)),
+            settings,
+            core: Core::new(settings.options(0), Duration::from_secs(1000)),
             starts: 0,
+            disk: None,
+            watched: BTreeMap::new(),
+            watched_rev: 0,
             wires: BTreeMap::new(),
             conns: 0,
             under_way: BTreeMap::new(),
@@ -98,10 +131,12 @@ impl World {
             }
             87..93 => self.connect(who),
             93..96 => self.cut(who),
+            96 if self.random.chance(15) => self.split(),
             96 => self.sleep(who),
             97 => self.lose_state(who),
             98 if self.random.chance(30) => self.restart(),
             99 if self.random.chance(30) => self.server_sleeps(),
+            99 => self.save(),
             _ => {}
         }
         self.check();
@@ -218,10 +253,14 @@ impl World {
 
     /// The connection breaks; the server may or may not notice.
     fn cut(&mut self, who: usize) {
+        let noticed = self.random.chance(70);
+        self.cut_off(who, noticed);
+    }
+
+    fn cut_off(&mut self, who: usize, noticed: bool) {
         let Some(conn) = self.clients[who].conn else { return };
         self.clients[who].disconnected();
         self.clients[who].troubled = self.now;
-        let noticed = self.random.chance(70);
         self.note(|| format!("client{who} is cut off, noticed: {noticed}"));
         if noticed {
             self.end(conn);
@@ -262,16 +301,52 @@ impl World {
 
     /// The server ends without a word, and another starts in its place.
     fn restart(&mut self) {
-        self.note(|| "the server restarts".to_owned());
+        match self.random.below(4) {
+            // It was asked to, and writes what it has once more.
+            0 => {
+                self.save();
+                self.input(Input::Stopping { retry_after: HEARTBEAT / 5 });
+            }
+            1 => self.disk = None,
+            _ => {}
+        }
+        let disk = self.disk.clone();
+        self.note(|| format!("the server restarts with {disk:?}"));
         self.starts += 1;
-        self.core = Core::new(options(self.starts), self.now);
+        self.core = Core::new(self.settings.options(self.starts), self.now);
+        self.core.restore(disk.unwrap_or_default());
         self.wires.clear();
         self.under_way.clear();
-        self.gone.clear();
         self.withdrawing.clear();
+        self.watched.clear();
+        self.watched_rev = 0;
         for client in &mut self.clients {
             client.disconnected();
             client.troubled = self.now;
+        }
+    }
+
+    /// The server writes what it has to disk, whole, in the format of its file.
+    fn save(&mut self) {
+        let mut file = Vec::new();
+        disco_proto::snapshot::write(&self.core.snapshot(), &mut file).unwrap();
+        self.disk = Some(disco_proto::snapshot::read(&file[..]).unwrap());
+        self.note(|| "the server saves".to_owned());
+    }
+
+    /// Many are cut off, or stop, at once.
+    fn split(&mut self) {
+        let time = Duration::from_millis(1000 + self.random.below(20_000) as u64);
+        let (cut, noticed) = (self.random.chance(50), self.random.chance(50));
+        self.note(|| format!("a split for {time:?}, cut: {cut}, noticed: {noticed}"));
+        for who in 0..CLIENTS {
+            if self.random.chance(60) {
+                if cut {
+                    self.cut_off(who, noticed);
+                }
+                self.clients[who].asleep_until = self.now + time;
+                self.clients[who].troubled = self.now + time;
+            }
         }
     }
 
@@ -397,7 +472,8 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Send(conn, message) => self.sent(conn, *message),
-                Effect::Changed(_) | Effect::Alarm(_) => {}
+                Effect::Changed(observed) => self.watch(observed),
+                Effect::Alarm(alarm) => self.note(|| format!("{alarm:?}")),
                 Effect::Close(conn) => {
                     self.note(|| format!("the server closes {conn:?}"));
                     self.under_way.remove(&conn);
@@ -420,7 +496,7 @@ impl World {
                 let under_way = self.under_way.entry(conn).or_default();
                 assert!(!under_way.values().any(|id| *id == changed.id), "two changes of {} under way", changed.id);
                 under_way.insert(*number, changed.id.clone());
-                assert!(under_way.len() <= options(0).in_flight, "too much under way");
+                assert!(under_way.len() <= self.settings.in_flight, "too much under way");
                 self.true_now(&changed.change);
             }
             Message::Answer { result: Ok(Answer::Change(change)), .. } => self.true_now(change),
@@ -440,69 +516,6 @@ impl World {
             && !wire.half_open
         {
             wire.to_client.push_back(message);
-        }
-    }
-
-    fn true_now(&self, change: &disco_proto::message::Change) {
-        for endpoint in change.add.iter().chain(&change.update) {
-            let identity = Identity { name: endpoint.name.clone(), instance: endpoint.instance.clone() };
-            assert!(!self.gone.contains(&identity), "{identity:?} has risen after it had left");
-        }
-        for gone in &change.drop {
-            if matches!(gone.reason, Reason::Lost | Reason::Expired) {
-                self.lost_for_a_reason(&gone.key);
-            }
-        }
-    }
-
-    /// What is dropped as lost belongs to somebody who was out of reach, or gave it up.
-    fn lost_for_a_reason(&self, key: &str) {
-        let provides = |client: &&Client| client.provisions.values().any(|provision| provision.key() == key);
-        for client in self.clients.iter().filter(provides) {
-            let since = self.now.saturating_sub(client.troubled);
-            let fine = client.open && since > Duration::from_secs(20);
-            // Another client of the same host may have had it before.
-            let shared = self.clients.iter().filter(|other| other.host == client.host).count() > 1;
-            assert!(
-                !fine || shared,
-                "{key} of {} is dropped as lost, but nothing was wrong for {since:?}",
-                client.agent
-            );
-        }
-    }
-
-    /// When a withdrawal is answered, everyone who still uses it is named.
-    fn nobody_uses(&self, identity: &Identity, named: &[String]) {
-        let key = format!("{}/{}", identity.name.role, identity.instance);
-        let view = self.core.view();
-        for client in self.clients.iter().filter(|client| client.open) {
-            let Some(session) = &client.session else { continue };
-            for requirement in view.requirements.iter().filter(|requirement| requirement.session == session.session) {
-                let Some(own) = client.requirements.get(&requirement.id) else { continue };
-                let same = own.query == requirement.query
-                    && own.query.environment == identity.name.environment
-                    && own.query.endpoint == identity.name.endpoint;
-                let name = format!("{}@{}", requirement.id, client.agent);
-                assert!(
-                    !(same && own.uses.contains(&key)) || named.contains(&name),
-                    "{name} uses {key}, and the answer to its withdrawal does not say so"
-                );
-            }
-        }
-    }
-
-    /// What always holds.
-    fn check(&self) {
-        let provisions = self.core.provisions();
-        for pair in provisions.windows(2) {
-            let (one, next) = (&pair[0].endpoint, &pair[1].endpoint);
-            assert!((&one.name, &one.instance) != (&next.name, &next.instance), "{one:?} is there twice");
-        }
-        for provision in &provisions {
-            let endpoint = &provision.endpoint;
-            assert!(!provision.session.is_empty(), "{endpoint:?} is nobody's");
-            let identity = Identity { name: endpoint.name.clone(), instance: endpoint.instance.clone() };
-            assert!(!self.gone.contains(&identity), "{identity:?} is there after it had left");
         }
     }
 
