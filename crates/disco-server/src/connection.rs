@@ -94,27 +94,26 @@ where
             },
         }
     };
-    match ended {
-        End::Lost => {}
-        End::Closed | End::Unreadable => {
-            while let Ok(message) = inbox.try_recv() {
-                encode(&message, &mut output);
-            }
-            let unread = matches!(ended, End::Unreadable);
-            let last_words = async {
-                writer.write_all(&output[written..]).await?;
-                writer.shutdown().await?;
-                // What the client has said and nobody read would make the system throw the last words away.
-                let mut void = [0; 1024];
-                while unread && reader.read(&mut void).await? > 0 {}
-                io::Result::Ok(())
-            };
-            // Boxed, or every connection would carry from its beginning what this takes.
-            let _ = Box::pin(tokio::time::timeout(LAST_WORDS, last_words)).await;
-        }
+    while let Ok(message) = inbox.try_recv() {
+        encode(&message, &mut output);
     }
     tracing::debug!(conn.number = conn.0, ?ended, "disconnected");
+    // Before the last words, however long they take: the conversation is over.
     let _ = events.send(Event::Disconnected(conn)).await;
+    if matches!(ended, End::Lost) {
+        return;
+    }
+    let unread = matches!(ended, End::Unreadable);
+    let last_words = async {
+        writer.write_all(&output[written..]).await?;
+        writer.shutdown().await?;
+        // What the client has said and nobody read would make the system throw the last words away.
+        let mut void = [0; 1024];
+        while unread && reader.read(&mut void).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // Boxed, or every connection would carry from its beginning what this takes.
+    let _ = Box::pin(tokio::time::timeout(LAST_WORDS, last_words)).await;
 }
 
 #[derive(Debug)]
