@@ -334,6 +334,32 @@ def _(server, place):
         assert dropped(sub.next("db")) == [("mysql/a", "lost")]
 
 
+@check("when many fall silent at once, they are `suspect` and stay; whoever comes back is not")
+def _(server, place):
+    with Client(server, "sub") as sub:
+        others = [it for it in sub.ask("list")["provisions"] if not it["name"].startswith(place)]
+        if others:
+            raise Skipped("the server is in use, and what share these are of it is not known")
+        hosts = [Client(server, f"h{number}", host=f"h{number}") for number in range(3)]
+        for number, host in enumerate(hosts):
+            host.ask("provide", **provision(place, instance=f"i{number}"))
+        has = subscribe(sub, place)
+        assert len(has) == 3 and not any(it.get("suspect") for it in has.values()), has
+        for host in hosts:
+            host.pings = False
+        suspects = set()
+        while len(suspects) < 3:
+            change = sub.next("db")
+            assert not change.get("drop"), dropped(change)
+            suspects |= {it["instance"] for it in change["update"] if it.get("suspect")}
+        with Client(server, "h0", host="h0") as again:
+            again.ask("provide", **provision(place, instance="i0"))
+            change = sub.next("db")
+            assert [(it["instance"], it.get("suspect", False)) for it in change["update"]] == [("i0", False)], change
+            # There is a live one again, so nobody needs the others.
+            assert dropped(change) == [("mysql/i1", "expired"), ("mysql/i2", "expired")], change
+
+
 @check("`session.park`: the next absence may last as long, and only the next")
 def _(server, place):
     with Client(server, "sub") as sub, Client(server, "agent", host="h1", window=100) as agent:
@@ -792,6 +818,30 @@ def _(server, place):
         listing = sub.ask("list", environment=environment, service=service, role="cache")
         assert keys(listing["provisions"]) == ["cache/a"] and not listing.get("requirements"), listing
         assert isinstance(sub.ask("list")["provisions"], list)
+
+
+section = "Errors"
+
+
+@check("more than the server takes is refused with `limit`, says of what there is too much, and changes nothing")
+def _(server, place):
+    with Client(server, "greedy") as greedy, Client(server, "other") as other:
+        numbers, refused = [], None
+        while not refused and len(numbers) < 100_000:
+            few = [greedy.begin("require", id=f"r{len(numbers) + more}", name=f"{place}/mysql/mysql") for more in range(1000)]
+            for number in few:
+                try:
+                    greedy.answer(number)
+                except Refused as refusal:
+                    refused = refusal
+                    break
+            numbers += few
+        if not refused:
+            raise Skipped("this server takes a hundred thousand requirements of one session")
+        assert (refused.code, refused.limit) == ("limit", "requirements"), refused
+        greedy.ask("unrequire", id="r0")
+        greedy.ask("require", id="one more", name=f"{place}/mysql/mysql")
+        subscribe(other, place)
 
 
 section = "The server itself"

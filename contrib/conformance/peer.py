@@ -20,6 +20,7 @@ CODES = {
     "parse": -32700, "invalid_request": -32600, "method_not_found": -32601, "invalid_params": -32602, "internal": -32603,
     "protocol_mismatch": -32001, "session_state": -32002, "owned_by_other": -32003, "stale_incarnation": -32004,
     "unknown_requirement": -32005, "gap": -32006, "limit": -32007, "unavailable": -32008,
+    "forbidden": -32009,
 }
 
 # A line with its end.
@@ -38,6 +39,7 @@ class Refused(Exception):
     def __init__(self, error):
         super().__init__(f"{error['message']} ({error.get('data', {}).get('code')})")
         self.code = error.get("data", {}).get("code")
+        self.limit = error.get("data", {}).get("limit")
         assert CODES.get(self.code) == error["code"], f"number and word do not belong together: {error}"
 
 
@@ -61,6 +63,8 @@ class Server:
         self.pid = options.pid
         self.selector = selectors.DefaultSelector()
         self.clients = []
+        # Every session of a check, whatever became of its connections.
+        self.sessions = {}
 
     def connect(self):
         stream = socket.create_connection(self.address, timeout=PATIENCE)
@@ -94,8 +98,15 @@ class Server:
             self.turn(0.02)
 
     def close_all(self):
+        """Ends every session: hosts that only fell silent would be what the next check's server sees."""
         for client in list(self.clients):
             client.cut()
+        try:
+            for session, token in list(self.sessions.items()):
+                with Client(self, "done", resume={"session": session, "token": token}) as client:
+                    client.ask("session.close")
+        except OSError:
+            pass  # The last check has ended the server.
 
 
 class Client:
@@ -125,6 +136,7 @@ class Client:
             self.opened = self.ask("session.open", protocol="disco/1", agent=agent or "conformance", attributes=attributes,
                                    **members)
             self.heartbeat = self.opened["heartbeat"] / 1000
+            server.sessions[self.opened["session"]] = self.opened["token"]
 
     def __enter__(self):
         return self
