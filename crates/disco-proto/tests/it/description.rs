@@ -127,7 +127,11 @@ fn every_code_has_a_page_and_every_page_a_code() {
             assert!(text.split("\n## ").next().unwrap().trim().len() > 40, "{word}.md says nothing under {part}");
         }
     }
-    assert_eq!(std::fs::read_dir(pages).unwrap().count(), Code::all().count() + 1);
+    // Codes of TLS and HTTP have pages, too; whatever there is a page of is in the list.
+    for entry in std::fs::read_dir(pages).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name == "README.md" || list.contains(&format!("({name})")), "{name} is not in the list");
+    }
     let limits = read("limit");
     for limit in Limit::ALL {
         assert!(limits.contains(&format!("| `{limit}` |")), "limit.md does not speak of {limit}");
