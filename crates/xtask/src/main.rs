@@ -43,6 +43,8 @@ enum Task {
     Tidy,
     /// Measures, side by side with the bare thing
     Bench(bench::Options),
+    /// Kills the discovery server again and again, without warning, while clients use it
+    Torture(bench::disco::Torture),
     /// Starts (or ends) a Docker Engine where none runs
     Engine {
         #[command(subcommand)]
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Task::Simulate(options) => simulate::run(&options),
         Task::Tidy => tidy::run(),
         Task::Bench(options) => bench::run(&options),
+        Task::Torture(options) => bench::disco::torture(&options),
         Task::Engine { action } => engine::run(&action),
         Task::Cluster { action } => cluster::run(&action),
     };

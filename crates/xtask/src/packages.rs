@@ -35,6 +35,12 @@ pub const HOSTS: &[Need] = &[
 pub const SITE: &[Need] =
     &[Need { program: "python3", packages: &["python3"], why: "reading and writing the example's site" }];
 
+/// What discovery is measured beside.
+pub const PEERS: &[Need] = &[
+    Need { program: "etcd", packages: &["etcd-server"], why: "measuring beside it" },
+    Need { program: "nats-server", packages: &["nats-server"], why: "measuring beside it" },
+];
+
 /// Installs what is missing of these.
 pub fn install(needs: &[&[Need]]) -> Result<()> {
     let missing: Vec<&Need> =
