@@ -9,7 +9,7 @@ use crate::reference;
 use bollard::models::{ContainerConfig, ImageInspect};
 use bollard::query_parameters::{CommitContainerOptions, RemoveImageOptions, TagImageOptions};
 use futures_util::{StreamExt, stream};
-use scs_ports::engine::{Commit, Error, Image};
+use scs_ports::engine::{Commit, Error, Image, Labels};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -20,11 +20,13 @@ impl Docker {
         let base = container.image.unwrap_or_default();
         let base = self.query(&subject, self.client.inspect_image(&base)).await?;
         let wanted = configuration(&base, request);
+        // The engine's own commit may not be what is wanted yet, so it must not be found by the labels, whatever ends us now.
+        let first = configuration(&base, &Commit { labels: Labels::new(), ..request.clone() });
         let unreadable = |error: serde_json::Error| Error::Refused {
             action: subject.action.clone(),
             message: format!("its image's configuration cannot be read: {error}"),
         };
-        let body: ContainerConfig = serde_json::from_value(Value::Object(wanted.clone())).map_err(unreadable)?;
+        let body: ContainerConfig = serde_json::from_value(Value::Object(first)).map_err(unreadable)?;
         let options = CommitContainerOptions { container: Some(id.to_owned()), pause: true, ..Default::default() };
         // As much as the container has written is packed: no limit of time fits.
         let made = self.client.commit_container(options, body).await.map_err(|error| self.failure(&subject, error))?;
