@@ -61,6 +61,7 @@ where
     let mut frames = Frames::new();
     let mut buffer = vec![0; 16 * 1024];
     let mut written = 0;
+    let mut unflushed = false;
     let mut heard = Instant::now();
     let mut pinged = heard;
     state.connected();
@@ -81,18 +82,24 @@ where
         tokio::select! {
             biased;
             () = shutdown.cancelled() => {
-                let _ = tokio::time::timeout(Duration::from_millis(200), writer.write_all(&state.output[written..])).await;
+                let last = async {
+                    writer.write_all(&state.output[written..]).await?;
+                    writer.flush().await
+                };
+                let _ = tokio::time::timeout(Duration::from_millis(200), last).await;
                 return End::Shutdown;
             }
-            result = writer.write(&state.output[written..]), if written < state.output.len() => match result {
-                Ok(0) => return End::Eof,
-                Ok(count) => {
+            result = send(&mut writer, &state.output[written..]), if unflushed || written < state.output.len() => match result {
+                Ok(Some(0)) => return End::Eof,
+                Ok(Some(count)) => {
                     written += count;
+                    unflushed = true;
                     if written == state.output.len() {
                         state.output.clear();
                         written = 0;
                     }
                 }
+                Ok(None) => unflushed = false,
                 Err(error) => return End::Broken(error),
             },
             result = reader.read(&mut buffer) => match result {
@@ -123,6 +130,14 @@ where
             }
         }
     }
+}
+
+/// Writes some of it, how much; or, where there is nothing to write, lets go of what TLS has taken and not sent yet.
+async fn send(writer: &mut (impl AsyncWrite + Unpin), rest: &[u8]) -> io::Result<Option<usize>> {
+    if rest.is_empty() {
+        return writer.flush().await.map(|()| None);
+    }
+    writer.write(rest).await.map(Some)
 }
 
 /// Takes every whole line; `false` when what comes is not the protocol.

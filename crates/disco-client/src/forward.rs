@@ -72,6 +72,11 @@ pub enum Event {
     Stale,
     /// A server confirms them again.
     Confirmed,
+    /// The server refuses to say who provides it; what was known before is used.
+    Refused {
+        /// Why.
+        why: String,
+    },
     /// An endpoint does not take connections; said once until it does.
     Failed {
         /// Which.
@@ -257,6 +262,9 @@ impl<F: FnMut(Event)> Owner<F> {
         if self.stale != set.stale_since.is_some() {
             self.stale = !self.stale;
             (self.tell)(if self.stale { Event::Stale } else { Event::Confirmed });
+        }
+        if let Some(refused) = &set.refused {
+            (self.tell)(Event::Refused { why: refused.to_string() });
         }
         self.sets.send_modify(|count| *count += 1);
         (set.seq > 0 && set.stale_since.is_none()).then_some(set.seq)

@@ -15,11 +15,13 @@ mod saver;
 mod service;
 mod set;
 mod state;
+mod tls;
 
 pub use error::{Cause, Error};
 pub use handle::{Handle, Subscription, Withdraw};
 pub use service::{Options, Service};
 pub use set::EndpointSet;
+pub use tls::Tls;
 
 pub use disco_proto::{
     Condition, Endpoint, Health, Name, Protocol, Provision, Query, Reason, Version,

@@ -93,6 +93,11 @@ impl Requirement {
         });
     }
 
+    /// The server refuses to answer `require`.
+    pub(crate) fn refused(&self, failure: Failure) {
+        self.sets.send_modify(|set| set.refused = Some(failure));
+    }
+
     /// The server's answer to `require`.
     pub(crate) fn answered(&mut self, change: Change) {
         self.wire = Some(change.seq);
@@ -173,11 +178,13 @@ impl Requirement {
             complete,
             stale_since: None,
             gone: self.gone.iter().map(|(_, endpoint, reason)| (endpoint.clone(), *reason)).collect(),
+            refused: None,
         };
         self.sets.send_if_modified(|before| {
             // A new revision alone is no news.
             let differs = (before.seq, before.complete, before.stale_since) != (set.seq, set.complete, set.stale_since)
-                || before.gone != set.gone;
+                || before.gone != set.gone
+                || before.refused != set.refused;
             *before = set;
             differs
         });

@@ -12,6 +12,7 @@ use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     handle::{Command, Handle},
     saver::Saver,
     state::{Phase, State},
+    tls::Tls,
 };
 
 /// How to reach the server, and as whom.
@@ -37,6 +39,8 @@ pub struct Options {
     pub window: Duration,
     /// The last-known-good file. Without it, what is known ends with the process. One process at a time.
     pub cache: Option<PathBuf>,
+    /// What connections are secured with; without it they are plain, which only a server on loopback takes.
+    pub tls: Option<Tls>,
 }
 
 /// How long one attempt to connect may take; a host that answers at all does so sooner.
@@ -77,17 +81,18 @@ impl Service {
         let Self { options, cache, mut commands, connected, trouble } = self;
         let mut saver = Saver::new(options.cache.clone());
         let mut servers = Servers::new(&options.address);
+        let tls = options.tls.clone();
         let mut state = State::new(options, Contents::clone(&cache));
         drop(cache);
         let mut backoff = Backoff::default();
         let mut reported = false;
         loop {
             let mut was_open = false;
-            let why: Arc<str> = match connect(servers.current(), &mut state, &mut commands, &shutdown).await {
+            let why: Arc<str> = match connect(servers.current(), tls.as_ref(), &mut state, &mut commands, &shutdown)
+                .await
+            {
                 None => break,
                 Some(Ok(stream)) => {
-                    let _ = stream.set_nodelay(true);
-                    let (reader, writer) = stream.into_split();
                     let tools = Tools {
                         state: &mut state,
                         commands: &mut commands,
@@ -96,7 +101,16 @@ impl Service {
                         saver: &mut saver,
                         shutdown: &shutdown,
                     };
-                    let end = connection::run(reader, writer, tools).await;
+                    let end = match stream {
+                        Stream::Plain(stream) => {
+                            let (reader, writer) = stream.into_split();
+                            connection::run(reader, writer, tools).await
+                        }
+                        Stream::Secured(stream) => {
+                            let (reader, writer) = tokio::io::split(*stream);
+                            connection::run(reader, writer, tools).await
+                        }
+                    };
                     was_open = connected.send_replace(false);
                     if was_open {
                         backoff.succeeded();
@@ -117,7 +131,7 @@ impl Service {
                     if !std::mem::replace(&mut reported, true) {
                         tracing::warn!(server = servers.current(), error = %error, "cannot reach the disco server; trying again");
                     }
-                    error.to_string().into()
+                    chain(&error).into()
                 }
             };
             let all_failed = servers.next();
@@ -191,14 +205,31 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// A connection, with the handshake done where there is one.
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Secured(Box<TlsStream<TcpStream>>),
+}
+
+async fn reach(address: &str, tls: Option<&Tls>) -> std::io::Result<Stream> {
+    let stream = TcpStream::connect(address).await?;
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => Ok(Stream::Plain(stream)),
+        Some(tls) => Ok(Stream::Secured(Box::new(tls.connect(address, stream).await?))),
+    }
+}
+
 /// Connects while handles go on asking; `None` at the shutdown.
 async fn connect(
     address: &str,
+    tls: Option<&Tls>,
     state: &mut State,
     commands: &mut mpsc::UnboundedReceiver<Command>,
     shutdown: &CancellationToken,
-) -> Option<std::io::Result<TcpStream>> {
-    let connecting = tokio::time::timeout(CONNECTING, TcpStream::connect(address));
+) -> Option<std::io::Result<Stream>> {
+    let connecting = tokio::time::timeout(CONNECTING, reach(address, tls));
     tokio::pin!(connecting);
     loop {
         tokio::select! {

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use disco_proto::{Endpoint, Health, Reason};
+use disco_proto::{Endpoint, Failure, Health, Reason};
 
 /// The endpoints of one requirement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct EndpointSet {
     pub stale_since: Option<SystemTime>,
     /// What went since the last set that was applied and has not come back, the latest last, at most 256.
     pub gone: Vec<(Endpoint, Reason)>,
+    /// Why the server refuses to say anything of it; what was known before stays.
+    pub refused: Option<Failure>,
 }
 
 /// How usable an endpoint is; the lowest first.

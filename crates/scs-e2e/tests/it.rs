@@ -7,6 +7,7 @@ mod it {
     mod crash;
     mod ending;
     mod engine;
+    mod forward;
     mod ipv6;
     mod killed;
     mod volumes;

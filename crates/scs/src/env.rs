@@ -16,7 +16,7 @@ pub const LOG: &str = "SCS_LOG";
 pub const LISTEN: &str = "SCS_LISTEN";
 /// Where its HTTP API is, where `--http` is not given.
 pub const HTTP: &str = "SCS_HTTP";
-/// Its certificates, where `--certificates` is not given.
+/// Certificates of `scs server` and of `scs disco`, where `--certificates` is not given.
 pub const CERTIFICATES: &str = "SCS_CERTIFICATES";
 /// Switches colors off.
 pub const NO_COLOR: &str = "NO_COLOR";
@@ -46,7 +46,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ),
     (LISTEN, "Where `scs server` listens, where `--listen` is not given. Default: `127.0.0.1:9640`"),
     (HTTP, "Where its HTTP API is, where `--http` is not given. Default: `127.0.0.1:9641`"),
-    (CERTIFICATES, "Its directory of certificates, where `--certificates` is not given"),
+    (CERTIFICATES, "Directory of certificates of `scs server` and `scs disco`, where `--certificates` is not given"),
     (LOG, "What `scs dev`, `scs run` and `scs server` log, e.g. `debug` or `scs_agent=trace`. Default: `info`"),
     (DOCKER_HOST, "Where the container engine listens. Default: `unix:///var/run/docker.sock`"),
     (NO_COLOR, "Switches colors off, unless empty"),

@@ -41,6 +41,10 @@ pub const PEERS: &[Need] = &[
     Need { program: "nats-server", packages: &["nats-server"], why: "measuring beside it" },
 ];
 
+/// What talks to a database as programs do that know nothing of discovery.
+pub const CLIENT: &[Need] =
+    &[Need { program: "mariadb", packages: &["mariadb-client"], why: "a client of the example's database" }];
+
 /// Installs what is missing of these.
 pub fn install(needs: &[&[Need]]) -> Result<()> {
     let missing: Vec<&Need> =

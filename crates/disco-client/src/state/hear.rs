@@ -112,7 +112,14 @@ impl State {
                     }
                 }
                 Ok(Err(error)) => tracing::warn!(requirement = id, error = %error, "the answer cannot be read"),
-                Err(failure) => tracing::warn!(requirement = id, error = %failure, "a requirement is refused"),
+                Err(failure) => {
+                    tracing::warn!(requirement = id, error = %failure, "a requirement is refused");
+                    if let Some(requirement) = self.requirements.get(&id)
+                        && requirement.generation == generation
+                    {
+                        requirement.refused(failure);
+                    }
+                }
             },
             Asked::Unrequire => {}
             Asked::Command(command) => self.command_answered(command, result),

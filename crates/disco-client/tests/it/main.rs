@@ -4,9 +4,12 @@
 
 mod conversation;
 mod failing;
+mod faults;
 mod forwarding;
 mod proxy;
 mod restarting;
+mod scripted;
 mod strangers;
 mod support;
+mod tls;
 mod withdrawing;

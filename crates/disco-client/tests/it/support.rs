@@ -57,6 +57,7 @@ pub fn client_options(address: SocketAddr, agent: &str) -> Options {
         attributes: BTreeMap::from([("host".to_owned(), agent.to_owned())]),
         window: Duration::from_secs(3),
         cache: None,
+        tls: None,
     }
 }
 

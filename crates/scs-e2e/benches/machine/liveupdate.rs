@@ -43,6 +43,7 @@ async fn changes(disco: &str, web: &str) -> Vec<f64> {
         attributes: BTreeMap::from([("host".to_owned(), "bench".to_owned())]),
         window: Duration::ZERO,
         cache: None,
+        tls: None,
     };
     let (service, handle) = Service::new(options);
     let shutdown = CancellationToken::new();

@@ -39,6 +39,9 @@ pub struct Server {
     /// Discovery server, or several separated by commas; the one of `scs dev` without [env: SCS_DISCO]
     #[arg(long, value_name = "HOST:PORT")]
     pub server: Option<String>,
+    /// Directory with tls.crt, tls.key and ca.crt of `scs ca issue host`, for a server off loopback [env: SCS_CERTIFICATES]
+    #[arg(long, value_name = "DIR", env = "SCS_CERTIFICATES", hide_env = true)]
+    pub certificates: Option<PathBuf>,
 }
 
 /// What a name that leaves parts out means.

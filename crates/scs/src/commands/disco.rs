@@ -67,6 +67,16 @@ fn attributes(given: &[Attribute]) -> BTreeMap<String, String> {
     given.iter().map(|attribute| (attribute.key.clone(), attribute.value.clone())).collect()
 }
 
+/// The server refuses to say anything of what is required.
+fn refused(set: &EndpointSet) -> Option<Failure> {
+    let refusal = set.refused.as_ref()?;
+    Some(
+        Failure::failed("the discovery server refuses to say who provides it")
+            .because(refusal)
+            .hint("is it a name that this machine's certificate may ask for?"),
+    )
+}
+
 /// Says when no server confirms the set any more, and when one does again.
 fn say_stale(context: &Context, stale: &mut bool, set: &EndpointSet) {
     if *stale == set.stale_since.is_some() {

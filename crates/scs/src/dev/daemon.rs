@@ -47,6 +47,7 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
         attributes: BTreeMap::from([("host".to_owned(), installation.host.clone())]),
         window: WINDOW,
         cache: Some(files.state.join("endpoints.json")),
+        tls: None,
     });
     let (agent, agent_handle) = installation.agent(&files.state, Arc::new(discovery_handle))?;
     let control_state = files.state.join("control");

@@ -239,7 +239,7 @@ fn where_nobody_listens_it_says_so() {
     --- stderr
     error: no discovery server answers at 127.0.0.1:1
       because: 127.0.0.1:1: Connection refused (os error 111)
-    hint: is it running there? `--server HOST:PORT` or SCS_DISCO names another one
+    hint: is it running there? `--server HOST:PORT` or SCS_DISCO names another one; off loopback it asks for `--certificates DIR`
     ");
     for command in [
         &["disco", "forward", "--server", "127.0.0.1:1", "0:shop/db/mysql"][..],
@@ -278,4 +278,50 @@ fn what_cannot_be_meant_is_a_usage_error() {
     ] {
         assert_eq!(place.code(wrong), 64, "{wrong:?}");
     }
+}
+
+#[test]
+fn off_loopback_the_certificate_says_who_we_are_and_what_we_may_ask_for() {
+    let place = Place::new();
+    let ca = |arguments: &[&str]| drop(place.stdout(&[&["ca"][..], arguments].concat()));
+    ca(&["init"]);
+    ca(&["issue", "server", "disco1", "--address", "127.0.0.1", "--to", "disco1"]);
+    let scope = ["--provide", "dev/shop", "--require", "dev/shop"];
+    ca(&[&["issue", "host", "web1", "--to", "web1"][..], &scope].concat());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let listen = ["server", "--listen", &address, "--http", "off", "--certificates", "disco1", "--hold", "0s"];
+    let server = place.command(&listen).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut server = server.map(|mut child| Running { lines: BufReader::new(child.stdout.take().unwrap()), child });
+    let server = server.as_mut().unwrap();
+
+    let command = |arguments: &[&str]| {
+        let mut command = place.command(&[&["disco"][..], arguments].concat());
+        command.env("SCS_DISCO", &address).env("SCS_CERTIFICATES", place.path().join("web1"));
+        command
+    };
+    let start = |arguments: &[&str]| {
+        let mut child = command(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Running { lines: BufReader::new(child.stdout.take().unwrap()), child }
+    };
+    // It listens when it answers.
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !command(&["ls"]).output().unwrap().status.success() {
+        assert!(std::time::Instant::now() < deadline, "{}", shown(&mut command(&["ls"])));
+    }
+    let _provider = start(&["provide", "--port", "8080", "--health", "none", "shop/web/http"]);
+    assert_eq!(start(&["require", "--once", "shop/web/http"]).line(), "127.0.0.1:8080");
+    for refused in [
+        &["require", "other/web/http"][..],
+        &["resolve", "other/web/http"],
+        &["watch", "other/web/http"],
+        &["provide", "--port", "1", "--health", "none", "other/web/http"],
+    ] {
+        let text = shown(&mut command(refused));
+        assert!(text.starts_with("exit 1\n") && text.contains("(forbidden)"), "{refused:?}: {text}");
+    }
+    let text = shown(command(&["ls"]).env_remove("SCS_CERTIFICATES"));
+    assert!(text.starts_with("exit 69\n") && text.contains("--certificates DIR"), "{text}");
+    server.signal("TERM");
+    assert_eq!(server.end(), Some(0));
 }

@@ -225,6 +225,7 @@ fn client(address: &str, host: &str, stop: &CancellationToken) -> Handle {
         attributes: [("host".to_owned(), host.to_owned())].into(),
         window: Duration::from_secs(30),
         cache: None,
+        tls: None,
     });
     tokio::spawn(service.run(stop.clone()));
     handle

@@ -151,6 +151,11 @@ impl Words {
             Event::Works { address } => format!("{address} takes connections again"),
             Event::GaveUp => format!("a connection was ended: none of {} took it within {waits}", self.name),
             Event::Full => "there are as many connections as may be: further ones wait (--connections)".to_owned(),
+            Event::Refused { why } => {
+                self.printer
+                    .warn(format!("{local}: the discovery server refuses to say who provides {}: {why}", self.name));
+                return;
+            }
             Event::Unaccepted { why } => {
                 self.printer.warn(format!("{local}: a connection cannot be accepted: {why}"));
                 return;

@@ -64,6 +64,9 @@ impl Follow<'_> {
     ) -> Outcome {
         let (mut printed, mut stale) = (None, false);
         loop {
+            if let Some(refused) = super::refused(set) {
+                return Err(refused);
+            }
             super::say_stale(self.context, &mut stale, set);
             // Nothing is known until a server has answered, or there is something from before.
             let known = set.complete || !set.endpoints.is_empty();
@@ -104,6 +107,9 @@ impl Follow<'_> {
         let mut runs = Runs::new(self.args.debounce, on_failure);
         let mut stale = false;
         loop {
+            if let Some(refused) = super::refused(set) {
+                return Err(refused);
+            }
             super::say_stale(self.context, &mut stale, set);
             let known = set.complete || !set.endpoints.is_empty();
             let runnable = known && set.stale_since.is_none() && !(self.args.once && set.endpoints.is_empty());

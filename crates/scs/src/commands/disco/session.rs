@@ -4,10 +4,11 @@ use crate::cli::disco::Server;
 use crate::commands::Context;
 use crate::exit::Failure;
 use crate::wiring::installation::host_name;
-use disco_client::{Cause, Error, Handle, Options, Service};
+use disco_client::{Cause, Error, Handle, Options, Service, Tls};
+use scs_pki::{Files, Live};
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -43,11 +44,14 @@ impl Session {
         cache: Option<PathBuf>,
     ) -> Result<Self, Failure> {
         let address = context.discovery(server.server.as_ref(), "--server").await?;
-        let host = host_name();
+        let (tls, host) = match &server.certificates {
+            Some(directory) => secured(directory)?,
+            None => (None, host_name()),
+        };
         let agent: String = format!("scs disco {what} on {host}").chars().take(200).collect();
         attributes.entry("host".to_owned()).or_insert(host);
         let (service, handle) =
-            Service::new(Options { address: address.clone(), agent, attributes, window: WINDOW, cache });
+            Service::new(Options { address: address.clone(), agent, attributes, window: WINDOW, cache, tls });
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(service.run(shutdown.clone()));
         Ok(Self { handle, address, shutdown, task })
@@ -82,7 +86,7 @@ impl Session {
         };
         Err(Failure::unavailable(format!("no discovery server answers at {}", self.address))
             .because(&io::Error::other(why))
-            .hint("is it running there? `--server HOST:PORT` or SCS_DISCO names another one"))
+            .hint("is it running there? `--server HOST:PORT` or SCS_DISCO names another one; off loopback it asks for `--certificates DIR`"))
     }
 
     /// Ends the session: what it provides has left.
@@ -93,6 +97,18 @@ impl Session {
         self.shutdown.cancel();
         let _ = tokio::time::timeout(PARTING, self.task).await;
     }
+}
+
+/// What connections are secured with, and who we are to a server then: the certificate in a directory, read again when it is replaced.
+fn secured(directory: &Path) -> Result<(Option<Tls>, String), Failure> {
+    let live = Live::open(Files::within(directory), None).map_err(|unusable| {
+        let hint = unusable.hint();
+        Failure::failed(format!("the certificate in {} cannot be used", directory.display()))
+            .because(&unusable)
+            .hint(hint)
+    })?;
+    let host = live.credentials().identity.host();
+    Ok((Some(Tls::new(move || live.client())), host))
 }
 
 /// A request that failed, in the words of the command line.

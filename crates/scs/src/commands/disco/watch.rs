@@ -39,6 +39,9 @@ async fn of_a_name(context: &Context, args: &Watch) -> Outcome {
                 return end.outcome();
             }
         };
+        if let Some(refused) = super::refused(&set) {
+            return Err(refused);
+        }
         super::say_stale(context, &mut stale, &set);
         for change in changes(&known, &set, answered, SystemTime::now()) {
             show(context, args, &change)?;

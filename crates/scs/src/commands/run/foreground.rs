@@ -43,6 +43,7 @@ pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, F
         attributes: BTreeMap::from([("host".to_owned(), installation.host.clone())]),
         window: WINDOW,
         cache: Some(job.state.join("endpoints.json")),
+        tls: None,
     });
     let (agent, handle) = installation.agent(&job.state, Arc::new(discovery_handle.clone()))?;
     let (stop_agent, stop_discovery) = (CancellationToken::new(), CancellationToken::new());
