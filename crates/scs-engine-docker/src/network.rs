@@ -3,7 +3,6 @@
 use crate::Docker;
 use crate::call::{Subject, optional};
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, NetworkInspect};
-use bollard::query_parameters::ListNetworksOptions;
 use scs_ports::engine::{BridgeNetwork, Error, Gateways};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,7 +18,10 @@ impl Docker {
         let found = match self.find_network(&request.name).await? {
             Some(found) => found,
             None => match self.order(&subject, self.client.create_network(create(request))).await {
-                Ok(made) => self.settle(&request.name, &made.id).await?,
+                Ok(made) => {
+                    let call = self.client.inspect_network(&made.id, None);
+                    self.query(&Subject::new("inspect", "network", &request.name), call).await?
+                }
                 Err(error) => self.made_meanwhile(&request.name).await?.ok_or(error)?,
             },
         };
@@ -47,7 +49,7 @@ impl Docker {
         Ok(found.filter(|it| it.name.as_deref() == Some(name)))
     }
 
-    /// Two that make it at once clash over its range of IPv6, where it has one, before the first one's is to be seen.
+    /// Two that make it at once clash over its bridge, before the first one's network is to be seen.
     async fn made_meanwhile(&self, name: &str) -> Result<Option<NetworkInspect>, Error> {
         for _ in 0..LOOKS {
             if let Some(found) = self.find_network(name).await? {
@@ -56,21 +58,6 @@ impl Docker {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         Ok(None)
-    }
-
-    /// The engine lets two callers make a network of the same name at the same time; the older one stays.
-    async fn settle(&self, name: &str, own: &str) -> Result<NetworkInspect, Error> {
-        let subject = Subject::new("make", "network", name);
-        let filters = HashMap::from([("name".to_owned(), vec![name.to_owned()])]);
-        let options = ListNetworksOptions { filters: Some(filters) };
-        let listed = self.query(&subject, self.client.list_networks(Some(options))).await?;
-        let mut same: Vec<_> = listed.into_iter().filter(|it| it.name.as_deref() == Some(name)).collect();
-        same.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
-        let kept = same.into_iter().next().and_then(|it| it.id).unwrap_or_else(|| own.to_owned());
-        if kept != own {
-            self.drop_network(own).await?;
-        }
-        self.query(&subject, self.client.inspect_network(&kept, None)).await
     }
 }
 
@@ -85,18 +72,28 @@ fn create(request: &BridgeNetwork) -> NetworkCreateRequest {
         driver: Some("bridge".to_owned()),
         enable_ipv6: Some(request.ipv6),
         ipam,
+        // The engine lets several callers make networks of one name at the same time, but never two on one bridge.
+        options: Some(HashMap::from([("com.docker.network.bridge.name".to_owned(), bridge(&request.name))])),
         labels: Some(request.labels.clone().into_iter().collect()),
         ..Default::default()
     }
 }
 
+/// The interface of a network's bridge: always the same one, hardly ever another's. The kernel takes 15 characters.
+fn bridge(name: &str) -> String {
+    let plain = format!("br-{name}");
+    if plain.len() <= 15 { plain } else { format!("br-{:012x}", hash(name) >> 16) }
+}
+
 /// A /64 of the unique local addresses (RFC 4193) for a network's name: always the same one, hardly ever another's.
 fn local_range(name: &str) -> String {
-    // FNV-1a, with its published offset and prime.
-    let hash =
-        name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, it| (hash ^ u64::from(it)).wrapping_mul(0x100_0000_01b3));
-    let [a, b, c, d, e, f, g, _] = hash.to_be_bytes();
+    let [a, b, c, d, e, f, g, _] = hash(name).to_be_bytes();
     format!("fd{a:02x}:{b:02x}{c:02x}:{d:02x}{e:02x}:{f:02x}{g:02x}::/64")
+}
+
+/// FNV-1a, with its published offset and prime.
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, it| (hash ^ u64::from(it)).wrapping_mul(0x100_0000_01b3))
 }
 
 fn gateways(network: NetworkInspect) -> Gateways {
@@ -123,6 +120,13 @@ mod tests {
         assert!(local_range("scs").starts_with("fd"));
         let address: IpAddr = local_range("scs").trim_end_matches("/64").parse().unwrap();
         assert!(address.is_ipv6());
+    }
+
+    #[test]
+    fn a_bridge_is_called_like_its_network_as_far_as_the_kernel_allows() {
+        assert_eq!(bridge("scs-ipv6"), "br-scs-ipv6");
+        assert_eq!(bridge("a-network-of-a-long-name").len(), 15);
+        assert_ne!(bridge("a-network-of-a-long-name"), bridge("a-network-of-a-longer-name"));
     }
 
     #[test]
