@@ -115,6 +115,7 @@ fn client(address: SocketAddr, agent: &str) -> disco_client::Options {
         attributes: BTreeMap::from([("host".to_owned(), agent.to_owned())]),
         window: Duration::from_secs(3),
         cache: None,
+        tls: None,
     }
 }
 
