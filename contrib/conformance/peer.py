@@ -53,12 +53,9 @@ class Server:
     def __init__(self, options):
         host, _, port = options.address.rpartition(":")
         self.address = (host.strip("[]"), int(port))
-        self.tls = None
-        if options.ca:
-            self.tls = ssl.create_default_context(cafile=options.ca)
-            self.tls.minimum_version = ssl.TLSVersion.TLSv1_3
-            if options.cert:
-                self.tls.load_cert_chain(options.cert, options.key)
+        self.options = options
+        # By the files of the certificate: a host can only be itself.
+        self.contexts = {}
         self.name = options.server_name or self.address[0]
         self.pid = options.pid
         self.selector = selectors.DefaultSelector()
@@ -66,11 +63,25 @@ class Server:
         # Every session of a check, whatever became of its connections.
         self.sessions = {}
 
-    def connect(self):
+    def context(self, who):
+        """TLS with the certificate of a host, or of `conformance` where it has none of its own."""
+        files = self.options.cert, self.options.key
+        if all(files):
+            own, other = (tuple(file.replace("{host}", host) for file in files) for host in (who, "conformance"))
+            files = own if os.path.exists(own[0]) else other
+        if files not in self.contexts:
+            context = ssl.create_default_context(cafile=self.options.ca)
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+            if all(files):
+                context.load_cert_chain(*files)
+            self.contexts[files] = context
+        return self.contexts[files]
+
+    def connect(self, who):
         stream = socket.create_connection(self.address, timeout=PATIENCE)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.tls:
-            stream = self.tls.wrap_socket(stream, server_hostname=self.name)
+        if self.options.ca:
+            stream = self.context(who).wrap_socket(stream, server_hostname=self.name)
         stream.setblocking(False)
         return stream
 
@@ -102,8 +113,8 @@ class Server:
         for client in list(self.clients):
             client.cut()
         try:
-            for session, token in list(self.sessions.items()):
-                with Client(self, "done", resume={"session": session, "token": token}) as client:
+            for session, (token, who) in list(self.sessions.items()):
+                with Client(self, "done", who=who, resume={"session": session, "token": token}) as client:
                     client.ask("session.close")
         except OSError:
             pass  # The last check has ended the server.
@@ -112,9 +123,11 @@ class Server:
 class Client:
     """One connection, and its session if it has opened one."""
 
-    def __init__(self, server, agent=None, host=None, open=True, **members):
+    def __init__(self, server, agent=None, host=None, open=True, who=None, **members):
         self.server = server
-        self.stream = server.connect()
+        # Whose certificate it shows, where there are certificates.
+        who = who or host or agent or "conformance"
+        self.stream = server.connect(who)
         self.input, self.output = b"", b""
         self.closed = False
         # Requests have numbers, their answers wait here.
@@ -136,7 +149,7 @@ class Client:
             self.opened = self.ask("session.open", protocol="disco/1", agent=agent or "conformance", attributes=attributes,
                                    **members)
             self.heartbeat = self.opened["heartbeat"] / 1000
-            server.sessions[self.opened["session"]] = self.opened["token"]
+            server.sessions[self.opened["session"]] = self.opened["token"], who
 
     def __enter__(self):
         return self
@@ -308,8 +321,9 @@ def run(about):
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--address", required=True, metavar="HOST:PORT", help="where the server listens")
     parser.add_argument("--ca", help="certificates that the server's is issued by; the connection is TLS")
-    parser.add_argument("--cert", help="the client's certificate")
-    parser.add_argument("--key", help="its key")
+    parser.add_argument("--cert", help="the client's certificate; `{host}` in it stands for the host that a client is, and a client "
+                        "that is none, or whose file is not there, takes that of `conformance`")
+    parser.add_argument("--key", help="its key, likewise")
     parser.add_argument("--server-name", help="the name in the server's certificate, if not HOST")
     parser.add_argument("--pid", type=int, help="the server's process: it is stopped for a while and, last of all, ended")
     parser.add_argument("--environment", default=f"conformance-{os.urandom(4).hex()}",
