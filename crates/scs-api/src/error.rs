@@ -54,6 +54,8 @@ impl Problem {
 pub enum Code {
     /// The request itself is wrong.
     BadRequest,
+    /// Whoever asks may not do it.
+    Forbidden,
     /// There is no such service, role, volume, secret, …
     NotFound,
     /// It cannot be done in this state (volume in use, service owned by another directory).

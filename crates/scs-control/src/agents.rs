@@ -13,6 +13,8 @@ use scs_plan::slot::Slot;
 use scs_ports::volume::VolumeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::sync::{broadcast, mpsc, watch};
 
 /// Bytes of a tar stream; an error ends it.
@@ -26,6 +28,10 @@ pub trait Agent: Send + Sync + std::fmt::Debug {
     /// Labels of its host, for placement.
     fn labels(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
+    }
+    /// Whether it answers, always the newest. One in the same process always does.
+    fn reachable(&self) -> watch::Receiver<Reachability> {
+        watch::Sender::new(Reachability::Reachable { since: SystemTime::UNIX_EPOCH }).subscribe()
     }
     /// Hands over everything its host has to run, replacing what it was handed before. Returns once the agent has it (not
     /// once it is done), so that it is not lost with this process.
@@ -57,6 +63,40 @@ pub trait Agent: Send + Sync + std::fmt::Debug {
     }
     /// Removes images that are not among `keep`, and whatever failed builds and replaced containers left.
     async fn prune(&self, keep: BTreeSet<String>) -> Result<Pruned, Problem>;
+}
+
+/// Makes the control plane's connection to the agent of a host that has joined. The agent lives until it is dropped.
+pub trait Connect: Send + Sync + std::fmt::Debug {
+    /// The agent of a host at its advertised address. Returns at once: whether it answers is what [`Agent::reachable`] says.
+    fn connect(&self, host: &HostAddress) -> Arc<dyn Agent>;
+}
+
+/// A host, and where its agent is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostAddress {
+    /// Name; its certificate says the same.
+    pub name: String,
+    /// `host:port` it advertises.
+    pub address: String,
+}
+
+/// Whether the agent of a host answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reachability {
+    /// It has not been reached since this process began, and the first try has not ended yet.
+    Connecting,
+    /// It answers.
+    Reachable {
+        /// Since when.
+        since: SystemTime,
+    },
+    /// It does not: what it reported last may not be so any more.
+    Unreachable {
+        /// Since when.
+        since: SystemTime,
+        /// Why, in words that follow "host NAME does not answer: ".
+        why: String,
+    },
 }
 
 /// A line of output of a long step.

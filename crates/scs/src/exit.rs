@@ -32,7 +32,9 @@ impl Exit {
             Code::BadRequest => Self::USAGE,
             Code::EngineUnavailable => Self::UNAVAILABLE,
             Code::Locked => Self::LOCKED,
-            Code::NotFound | Code::Conflict | Code::StalePlan | Code::Failed | Code::Internal => Self::FAILED,
+            Code::Forbidden | Code::NotFound | Code::Conflict | Code::StalePlan | Code::Failed | Code::Internal => {
+                Self::FAILED
+            }
         }
     }
 }

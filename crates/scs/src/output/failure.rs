@@ -49,6 +49,7 @@ fn indented(text: &str) -> String {
 fn fallback(code: Code) -> &'static str {
     match code {
         Code::BadRequest => "`scs help` and `scs COMMAND --help` say what can be asked",
+        Code::Forbidden => "nothing was changed; an administrator of the cluster may do it, or let you",
         Code::NotFound => "`scs ps --all` lists what there is",
         Code::Conflict => "`scs ps` shows the state it is in",
         Code::StalePlan => "run `scs up` again to see the plan against what is there now",
