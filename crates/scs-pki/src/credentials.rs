@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     certificate::{Certificate, Unreadable},
+    first_contact::Fingerprint,
     identity::{Identity, NotAnIdentity},
     tls,
 };
@@ -54,6 +55,7 @@ pub struct Credentials {
     pub certificate: Certificate,
     pub(crate) key: Arc<CertifiedKey>,
     pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) authorities: Vec<CertificateDer<'static>>,
     /// Of the authorities: who trusts others takes no tickets that were given under these.
     pub(crate) trust: [u8; 32],
 }
@@ -175,6 +177,11 @@ impl Unusable {
 }
 
 impl Credentials {
+    /// Fingerprints of the authorities that are trusted.
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        self.authorities.iter().map(Fingerprint::of).collect()
+    }
+
     /// Reads and checks them.
     ///
     /// # Errors
@@ -182,7 +189,8 @@ impl Credentials {
     pub fn read(files: &Files, now: SystemTime) -> Result<Self, Unusable> {
         let content = |path: &PathBuf, what| Unusable::Content { path: path.clone(), what };
         let authorities = read(&files.authorities)?;
-        let (roots, trust) = trusted(&authorities).ok_or_else(|| content(&files.authorities, "authority"))?;
+        let (roots, trust, authorities) =
+            trusted(&authorities).ok_or_else(|| content(&files.authorities, "authority"))?;
         let chain = certificates(&read(&files.certificate)?);
         let chain =
             chain.filter(|chain| !chain.is_empty()).ok_or_else(|| content(&files.certificate, "certificate"))?;
@@ -209,7 +217,7 @@ impl Credentials {
             ) => Unusable::Foreign { certificate: files.certificate.clone(), authorities: files.authorities.clone() },
             other => unusable(other),
         })?;
-        Ok(Self { identity, certificate, key: Arc::new(key), roots, trust })
+        Ok(Self { identity, certificate, key: Arc::new(key), roots, authorities, trust })
     }
 }
 
@@ -235,7 +243,9 @@ fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()
 }
 
-fn trusted(pem: &[u8]) -> Option<(Arc<RootCertStore>, [u8; 32])> {
+type Trusted = (Arc<RootCertStore>, [u8; 32], Vec<CertificateDer<'static>>);
+
+fn trusted(pem: &[u8]) -> Option<Trusted> {
     let mut roots = RootCertStore::empty();
     let mut all = certificates(pem)?;
     for certificate in &all {
@@ -247,7 +257,7 @@ fn trusted(pem: &[u8]) -> Option<(Arc<RootCertStore>, [u8; 32])> {
     for certificate in &all {
         digest.update(certificate);
     }
-    (!all.is_empty()).then(|| (Arc::new(roots), digest.finalize().into()))
+    (!all.is_empty()).then(|| (Arc::new(roots), digest.finalize().into(), all))
 }
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Unusable> {

@@ -30,8 +30,7 @@ pub struct Live {
 #[derive(Debug)]
 struct State {
     credentials: Arc<Credentials>,
-    disco: Arc<ServerConfig>,
-    https: Arc<ServerConfig>,
+    servers: tls::Servers,
     client: Arc<ClientConfig>,
     stamps: Stamps,
     looked: Instant,
@@ -69,12 +68,21 @@ impl Live {
 
     /// What the next client of the discovery protocol is taken with.
     pub fn disco_server(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.fresh().disco)
+        Arc::clone(&self.fresh().servers.disco)
     }
 
     /// What the next client of the HTTP API is taken with.
     pub fn https_server(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.fresh().https)
+        Arc::clone(&self.fresh().servers.https)
+    }
+
+    /// What the next client of an HTTP API is taken with that may have no certificate yet, because it comes to get one; [`identity_of`] says
+    /// who it is, or that it has none. See [`first_contact`].
+    ///
+    /// [`identity_of`]: crate::identity_of
+    /// [`first_contact`]: crate::first_contact
+    pub fn joining_server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.fresh().servers.joining)
     }
 
     /// What the next connection to a discovery server is made with. Take it anew for each, so that a renewed certificate is used; and flush
@@ -126,9 +134,9 @@ impl State {
         let stamps = stamps(files);
         let credentials = Credentials::read(files, SystemTime::now())?;
         let unusable = |source| Unusable::Tls { path: files.certificate.clone(), source };
-        let (disco, https) = tls::servers(&credentials, secret).map_err(unusable)?;
+        let servers = tls::servers(&credentials, secret).map_err(unusable)?;
         let client = tls::client(&credentials).map_err(unusable)?;
-        Ok(Self { credentials: Arc::new(credentials), disco, https, client, stamps, looked: Instant::now() })
+        Ok(Self { credentials: Arc::new(credentials), servers, client, stamps, looked: Instant::now() })
     }
 }
 

@@ -7,7 +7,7 @@ use rustls::{
     client::Resumption,
     crypto::CryptoProvider,
     server::{NoServerSessionStorage, WebPkiClientVerifier},
-    sign::SingleCertAndKey,
+    sign::{CertifiedKey, SingleCertAndKey},
     version::TLS13,
 };
 
@@ -22,7 +22,7 @@ use crate::{
 /// What a client and a server of the discovery protocol call it in ALPN.
 const DISCO: &[u8] = b"disco/1";
 /// What they call HTTP.
-const HTTP: &[u8] = b"http/1.1";
+pub(crate) const HTTP: &[u8] = b"http/1.1";
 
 /// Sessions that a client remembers: it speaks to few servers.
 const SESSIONS: usize = 16;
@@ -32,16 +32,29 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// What a server takes connections with: for discovery, and for HTTP. A connection meant for one is no good at the other.
-pub(crate) fn servers(
-    credentials: &Credentials,
-    secret: &[u8; 32],
-) -> Result<(Arc<ServerConfig>, Arc<ServerConfig>), rustls::Error> {
+/// What a server takes connections with. A connection meant for one is no good at the others.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    /// For discovery.
+    pub(crate) disco: Arc<ServerConfig>,
+    /// For HTTP.
+    pub(crate) https: Arc<ServerConfig>,
+    /// For the HTTP API that people and hosts join at, who have no certificate before.
+    pub(crate) joining: Arc<ServerConfig>,
+}
+
+/// What a server takes connections with.
+pub(crate) fn servers(credentials: &Credentials, secret: &[u8; 32]) -> Result<Servers, rustls::Error> {
     let provider = provider();
+    let failed = |error: rustls::server::VerifierBuilderError| rustls::Error::General(error.to_string());
+    let optional = WebPkiClientVerifier::builder_with_provider(Arc::clone(&credentials.roots), Arc::clone(&provider))
+        .allow_unauthenticated()
+        .build()
+        .map_err(failed)?;
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&credentials.roots), Arc::clone(&provider))
         .build()
-        .map_err(|error| rustls::Error::General(error.to_string()))?;
-    let mut config = ServerConfig::builder_with_provider(provider)
+        .map_err(failed)?;
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&credentials.key))));
@@ -52,7 +65,18 @@ pub(crate) fn servers(
     let mut https = config.clone();
     config.alpn_protocols = vec![DISCO.to_vec()];
     https.alpn_protocols = vec![HTTP.to_vec()];
-    Ok((Arc::new(config), Arc::new(https)))
+    // With the authorities, so that whoever comes for the first time can tell by a fingerprint whom it has met.
+    let chain = credentials.key.cert.iter().chain(&credentials.authorities).cloned().collect();
+    let key = CertifiedKey::new(chain, Arc::clone(&credentials.key.key));
+    let mut joining = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(optional)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+    // A resumed session would show the certificate of its beginning, or none, whatever the client has got since.
+    joining.session_storage = Arc::new(NoServerSessionStorage {});
+    joining.send_tls13_tickets = 0;
+    joining.alpn_protocols = vec![HTTP.to_vec()];
+    Ok(Servers { disco: Arc::new(config), https: Arc::new(https), joining: Arc::new(joining) })
 }
 
 /// What a client of the discovery protocol connects with.

@@ -13,9 +13,25 @@ fn a_host_gets_in_and_the_server_knows_who_it_is() {
     let world = World::new();
     let (server, client) = (world.server(), world.host("web1"));
     let met = handshake(&client.client(), &server.disco_server(), "localhost").unwrap();
-    assert_eq!(met.identity.to_string(), "host web1");
-    assert_eq!(met.identity.provide[0].to_string(), "prod/blog");
-    assert!(met.identity.grants() == client.credentials().identity.grants());
+    let identity = met.identity.unwrap();
+    assert_eq!(identity.to_string(), "host web1");
+    assert_eq!(identity.provide[0].to_string(), "prod/blog");
+    assert!(identity.grants() == client.credentials().identity.grants());
+}
+
+#[test]
+fn whoever_comes_for_the_first_time_knows_the_server_by_its_authority() {
+    let (world, other) = (World::new(), World::new());
+    let fingerprint = world.server().credentials().fingerprints()[0];
+    let client = scs_pki::first_contact(fingerprint).unwrap();
+    let met = handshake(&client, &world.server().joining_server(), "localhost").unwrap();
+    assert_eq!(met.identity, Err(Trouble::Missing { whose: Side::Peer }));
+    let refused = handshake(&client, &other.server().joining_server(), "localhost").unwrap_err();
+    assert_eq!(refused.client, Some(Trouble::Foreign { whose: Side::Peer }));
+    let refused = handshake(&client, &world.server().joining_server(), "elsewhere").unwrap_err();
+    assert!(matches!(refused.client, Some(Trouble::Name { .. })), "{refused:?}");
+    let refused = handshake(&client, &world.server().https_server(), "localhost").unwrap_err();
+    assert_eq!(refused.client, Some(Trouble::Foreign { whose: Side::Peer }), "without its authority nobody knows it");
 }
 
 #[test]
@@ -24,7 +40,7 @@ fn a_session_is_resumed_with_a_restarted_server_and_still_says_who_it_is() {
     let client = world.host("web1").client();
     let kind = |server: &Live| {
         let met = handshake(&client, &server.disco_server(), "localhost").unwrap();
-        assert_eq!(met.identity.to_string(), "host web1");
+        assert_eq!(met.identity.unwrap().to_string(), "host web1");
         met.kind
     };
     assert_eq!(kind(&world.server()), HandshakeKind::Full);

@@ -27,7 +27,7 @@ pub struct World {
 /// Both ends of a handshake that was made.
 #[derive(Debug)]
 pub struct Met {
-    pub identity: Identity,
+    pub identity: Result<Identity, Trouble>,
     pub kind: HandshakeKind,
 }
 
@@ -115,7 +115,7 @@ pub fn handshake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, name: &
     let mut byte = [0];
     client.reader().read_exact(&mut byte).expect("the server was heard");
     server.reader().read_exact(&mut byte).expect("the client was heard");
-    let identity = identity_of(&server, SystemTime::now()).unwrap();
+    let identity = identity_of(&server, SystemTime::now());
     Ok(Met { identity, kind: server.handshake_kind().unwrap() })
 }
 
