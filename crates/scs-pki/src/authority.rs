@@ -26,9 +26,10 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use crate::{
     certificate::Certificate,
     files::{self, Readers},
+    first_contact::Fingerprint,
 };
 
-pub use issue::{Issued, Order};
+pub use issue::{Issued, Order, Signed};
 pub use ledger::Entry;
 
 /// How long an authority is valid. Nobody waits for that: it is rotated.
@@ -96,6 +97,12 @@ pub enum Unissued {
     /// The order makes no sense.
     #[error("{0}")]
     Order(String),
+    /// What came as a request for a certificate cannot be used.
+    #[error("the request for a certificate cannot be used: {0}")]
+    Request(String),
+    /// What came as an answer to a request cannot be used.
+    #[error("the certificate that was issued cannot be used: {0}")]
+    Answer(String),
     /// The directory holds the certificate of somebody else.
     #[error("{path} is the certificate of {holder}")]
     Another {
@@ -155,6 +162,15 @@ impl Authority {
     /// Whom to trust, as PEM: the one that issues first.
     pub fn trusted(&self) -> String {
         self.generations.iter().rev().map(|generation| generation.pem.as_str()).collect()
+    }
+
+    /// What the authority that issues is known by to those who have nothing of it yet.
+    ///
+    /// # Errors
+    /// Where its own certificate cannot be read.
+    pub fn fingerprint(&self) -> Result<Fingerprint, Unissued> {
+        let der = CertificateDer::from_pem_slice(self.current().pem.as_bytes());
+        der.map(|der| Fingerprint::of(&der)).map_err(|error| damaged(&self.directory, error))
     }
 
     /// How far a rotation is.
@@ -302,11 +318,11 @@ fn numbers(directory: &Path) -> Result<Vec<u32>, Unissued> {
     Ok(numbers)
 }
 
-fn file(path: &Path, source: io::Error) -> Unissued {
+pub(crate) fn file(path: &Path, source: io::Error) -> Unissued {
     Unissued::File { path: path.to_owned(), source }
 }
 
-fn damaged(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Unissued {
+pub(crate) fn damaged(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Unissued {
     Unissued::Damaged { path: path.to_owned(), source: Box::new(error) }
 }
 

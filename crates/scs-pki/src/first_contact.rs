@@ -17,7 +17,7 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::tls;
+use crate::{tls, verify};
 
 /// The SHA-256 of an authority's certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,7 +104,9 @@ impl ServerCertVerifier for Known {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
             .build()
             .map_err(|error| rustls::Error::General(error.to_string()))?;
-        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let verified = verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+        verify::server(end_entity)?;
+        Ok(verified)
     }
 
     fn verify_tls12_signature(

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// A server: others connect to it, under the addresses in its certificate.
     Server,
-    /// A host that runs services.
+    /// A host that runs services. Others connect to it, under its name.
     Host,
     /// A person, or a script that works for one.
     Person,

@@ -1,6 +1,7 @@
 //! Certificates that are replaced while everything goes on: read again when their files change.
 
 use std::{
+    collections::HashMap,
     fs,
     os::unix::fs::MetadataExt as _,
     path::Path,
@@ -13,10 +14,14 @@ use rustls::{ClientConfig, ServerConfig};
 use crate::{
     credentials::{Credentials, Files, Unusable},
     tls,
+    verify::Expected,
 };
 
 /// How often the files are looked at, at most.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Peers whose sessions are remembered; beyond that, all are forgotten, which costs a handshake each.
+const PEERS: usize = 1024;
 
 /// The certificate of this process, and what it connects and takes connections with. A connection that is open stays as it is when the
 /// certificate changes; the next one takes the new.
@@ -32,6 +37,8 @@ struct State {
     credentials: Arc<Credentials>,
     servers: tls::Servers,
     client: Arc<ClientConfig>,
+    /// One for each peer: with it the sessions that can be resumed, and it has few.
+    https: HashMap<Expected, Arc<ClientConfig>>,
     stamps: Stamps,
     looked: Instant,
 }
@@ -85,6 +92,24 @@ impl Live {
         Arc::clone(&self.fresh().servers.joining)
     }
 
+    /// What the next connection to a server or host that speaks HTTP is made with. Take it anew for each; where a name is expected, what is
+    /// given to TLS as the server's name decides nothing.
+    ///
+    /// # Errors
+    /// Where TLS cannot be used at all.
+    pub fn https_client(&self, expected: &Expected) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let mut state = self.fresh();
+        if let Some(config) = state.https.get(expected) {
+            return Ok(Arc::clone(config));
+        }
+        let config = tls::https_client(&state.credentials, expected.clone())?;
+        if state.https.len() >= PEERS {
+            state.https.clear();
+        }
+        state.https.insert(expected.clone(), Arc::clone(&config));
+        Ok(config)
+    }
+
     /// What the next connection to a discovery server is made with. Take it anew for each, so that a renewed certificate is used; and flush
     /// what was written, since a TLS stream may keep it.
     pub fn client(&self) -> Arc<ClientConfig> {
@@ -135,8 +160,9 @@ impl State {
         let credentials = Credentials::read(files, SystemTime::now())?;
         let unusable = |source| Unusable::Tls { path: files.certificate.clone(), source };
         let servers = tls::servers(&credentials, secret).map_err(unusable)?;
-        let client = tls::client(&credentials).map_err(unusable)?;
-        Ok(Self { credentials: Arc::new(credentials), servers, client, stamps, looked: Instant::now() })
+        let client = tls::disco_client(&credentials).map_err(unusable)?;
+        let (credentials, https) = (Arc::new(credentials), HashMap::new());
+        Ok(Self { credentials, servers, client, https, stamps, looked: Instant::now() })
     }
 }
 

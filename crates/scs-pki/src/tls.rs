@@ -17,6 +17,7 @@ use crate::{
     identity::Identity,
     tickets::Tickets,
     trouble::{Side, Trouble},
+    verify::{Expected, Verifier},
 };
 
 /// What a client and a server of the discovery protocol call it in ALPN.
@@ -79,14 +80,26 @@ pub(crate) fn servers(credentials: &Credentials, secret: &[u8; 32]) -> Result<Se
     Ok(Servers { disco: Arc::new(config), https: Arc::new(https), joining: Arc::new(joining) })
 }
 
-/// What a client of the discovery protocol connects with.
-pub(crate) fn client(credentials: &Credentials) -> Result<Arc<ClientConfig>, rustls::Error> {
+/// What a client connects with to a server of the discovery protocol.
+pub(crate) fn disco_client(credentials: &Credentials) -> Result<Arc<ClientConfig>, rustls::Error> {
+    client(credentials, Expected::Server, DISCO)
+}
+
+/// What a client connects with to a server or host that speaks HTTP.
+pub(crate) fn https_client(credentials: &Credentials, expected: Expected) -> Result<Arc<ClientConfig>, rustls::Error> {
+    client(credentials, expected, HTTP)
+}
+
+fn client(credentials: &Credentials, expected: Expected, protocol: &[u8]) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let verifier = Verifier::new(Arc::clone(&credentials.roots), expected, provider());
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
-        .with_root_certificates(Arc::clone(&credentials.roots))
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&credentials.key))));
+    // A session is resumed only under the verifier that began it, so that nobody is taken for another by an old ticket.
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
-    config.alpn_protocols = vec![DISCO.to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -5,7 +5,10 @@ use std::io;
 use jiff::Timestamp;
 use rustls::{AlertDescription, CertificateError};
 
-use crate::identity::NotAnIdentity;
+use crate::{
+    identity::NotAnIdentity,
+    verify::{Nobody, Other},
+};
 
 /// Whose certificate it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,14 @@ pub enum Trouble {
         /// What we connected to.
         wanted: String,
         /// What its certificate says.
+        presented: String,
+    },
+    /// Somebody else of ours answers: wrong address, or two have changed places.
+    #[error("the peer is {presented}, not {wanted}")]
+    Another {
+        /// Whom we wanted.
+        wanted: String,
+        /// Who it is.
         presented: String,
     },
     /// It is not for this use: a host's where a server's is wanted.
@@ -115,7 +126,19 @@ impl Trouble {
                 wanted: expected.to_str().into_owned(),
                 presented: if presented.is_empty() { "no address at all".to_owned() } else { presented.join(", ") },
             },
+            CertificateError::Other(other) => Self::of_identity(&*other.0),
             other => Trouble::Other(format!("the peer's certificate cannot be used: {other}")),
+        }
+    }
+
+    /// What our own verifier found.
+    fn of_identity(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Self {
+        if let Some(Other { wanted, presented }) = error.downcast_ref() {
+            return Trouble::Another { wanted: wanted.clone(), presented: presented.clone() };
+        }
+        match error.downcast_ref() {
+            Some(Nobody(error)) => Trouble::Identity(error.clone()),
+            None => Trouble::Other(format!("the peer's certificate cannot be used: {error}")),
         }
     }
 
@@ -126,6 +149,9 @@ impl Trouble {
             AlertDescription::UnknownCA | AlertDescription::DecryptError => Trouble::Foreign { whose },
             AlertDescription::CertificateRequired => Trouble::Missing { whose },
             AlertDescription::UnsupportedCertificate => Trouble::Purpose { whose },
+            AlertDescription::CertificateUnknown => {
+                Trouble::Other("the peer says that our certificate is not the one it wants".to_owned())
+            }
             other => Trouble::Other(format!("the peer refused the connection: {other:?}")),
         }
     }
@@ -137,7 +163,7 @@ impl Trouble {
             Trouble::NotYetValid => "certificate_not_yet_valid",
             Trouble::Foreign { .. } => "certificate_foreign",
             Trouble::Missing { .. } => "certificate_missing",
-            Trouble::Name { .. } => "certificate_name",
+            Trouble::Name { .. } | Trouble::Another { .. } => "certificate_name",
             Trouble::Purpose { .. } => "certificate_purpose",
             Trouble::Identity(_) => "certificate_identity",
             Trouble::Plain => "tls_expected",
@@ -166,8 +192,9 @@ impl Trouble {
             Trouble::Name { .. } => "connect under one of these names, or issue the server's certificate anew with \
                                      `scs ca issue server NAME --address …`"
                 .to_owned(),
+            Trouble::Another { .. } => "is the address right? nothing was said to it".to_owned(),
             Trouble::Purpose { .. } => {
-                "only `scs ca issue server` makes certificates that others may connect to".to_owned()
+                "a server's certificate is wanted here: `scs ca issue server` makes one".to_owned()
             }
             Trouble::Identity(_) => "take one that `scs ca issue` made".to_owned(),
             Trouble::Plain => "is it the right port? only on loopback may a server listen without TLS".to_owned(),

@@ -1,7 +1,6 @@
-//! Issuing: an order becomes a certificate with its key, and three files.
+//! Issuing: an order becomes a certificate, for a key that is made here or one that never leaves its owner.
 
 use std::{
-    fs,
     net::IpAddr,
     path::Path,
     time::{Duration, SystemTime},
@@ -9,25 +8,29 @@ use std::{
 
 use jiff::Timestamp;
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType,
-    string::Ia5String,
+    CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
+    KeyUsagePurpose, PublicKeyData, SanType, string::Ia5String,
 };
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use rustls::pki_types::{CertificateSigningRequestDer, pem::PemObject as _};
+use x509_parser::{certification_request::X509CertificationRequest, prelude::FromDer as _};
 
-use super::{Authority, BACKDATED, Unissued, damaged, file, ledger::Entry};
+use super::{Authority, BACKDATED, Unissued, damaged, ledger::Entry};
 use crate::{
     certificate::Certificate,
     credentials::Files,
-    files::{self, Readers},
     identity::{Identity, Kind},
+    request,
 };
+
+/// The longest request that is looked at: more than any key takes.
+const LONGEST: usize = 16 << 10;
 
 /// What certificate is wanted.
 #[derive(Debug, Clone)]
 pub struct Order {
     /// Whose, and what it may do.
     pub identity: Identity,
-    /// DNS names and IP addresses under which it is connected to; for servers.
+    /// DNS names and IP addresses under which it is connected to; for servers, and for hosts that others look up by address.
     pub addresses: Vec<String>,
     /// How long it is valid.
     pub valid: Duration,
@@ -43,6 +46,17 @@ pub struct Issued {
     trusted: String,
 }
 
+/// A certificate for the key of a request, and whom to trust.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// What the certificate says.
+    pub certificate: Certificate,
+    /// The certificate, PEM, followed by what connects it with an older authority.
+    pub chain: String,
+    /// Whom to trust, PEM.
+    pub trusted: String,
+}
+
 /// Without the key.
 impl std::fmt::Debug for Issued {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,19 +65,40 @@ impl std::fmt::Debug for Issued {
 }
 
 impl Authority {
-    /// Issues a certificate, and notes that.
+    /// Issues a certificate with a new key, and notes that.
     ///
     /// # Errors
     /// Where the order makes no sense or the authority's files cannot be used; no certificate was issued then.
     pub fn issue(&self, order: &Order, now: SystemTime) -> Result<Issued, Unissued> {
+        let key = KeyPair::generate().map_err(Unissued::Made)?;
+        let signed = self.certify(order, &key, now)?;
+        Ok(Issued {
+            certificate: signed.certificate,
+            identity: order.identity.clone(),
+            chain: signed.chain,
+            key: key.serialize_pem(),
+            trusted: signed.trusted,
+        })
+    }
+
+    /// Issues a certificate for the key of a request, whose owner has proved to have it, and notes that. All that the certificate says comes
+    /// from the order; what else the request asks for is passed over.
+    ///
+    /// # Errors
+    /// Where the request is none, or the order makes no sense, or the authority's files cannot be used; no certificate was issued then.
+    pub fn sign(&self, request: &str, order: &Order, now: SystemTime) -> Result<Signed, Unissued> {
+        self.certify(order, &requested(request)?, now)
+    }
+
+    fn certify(&self, order: &Order, key: &impl PublicKeyData, now: SystemTime) -> Result<Signed, Unissued> {
         let generation = self.current();
         let not_after = now + order.valid;
         check(order, not_after, &generation.certificate)?;
-        let key = KeyPair::generate().map_err(Unissued::Made)?;
         let params = params(order, now, not_after)?;
-        let made = params.signed_by(&key, &self.issuer(generation)?).map_err(Unissued::Made)?;
+        let made = params.signed_by(key, &self.issuer(generation)?).map_err(Unissued::Made)?;
         let certificate = Certificate::read(made.der()).map_err(|error| damaged(&self.directory, error))?;
         let identity = &order.identity;
+        let chain = made.pem() + &self.cross()?;
         self.note(&Entry {
             serial: certificate.serial.clone(),
             kind: identity.kind,
@@ -75,13 +110,7 @@ impl Authority {
             not_after: Timestamp::try_from(certificate.not_after).unwrap_or(Timestamp::MAX),
             generation: generation.number,
         })?;
-        Ok(Issued {
-            certificate,
-            identity: identity.clone(),
-            chain: made.pem() + &self.cross()?,
-            key: key.serialize_pem(),
-            trusted: self.trusted(),
-        })
+        Ok(Signed { certificate, chain, trusted: self.trusted() })
     }
 }
 
@@ -91,28 +120,29 @@ impl Issued {
     /// # Errors
     /// Where the directory is somebody else's, or cannot be written.
     pub fn write(&self, directory: &Path) -> Result<Files, Unissued> {
-        let files = Files::within(directory);
-        if let Ok(pem) = fs::read(&files.certificate) {
-            let holder = CertificateDer::from_pem_slice(&pem)
-                .ok()
-                .and_then(|der| Certificate::read(&der).ok()?.identity().ok())
-                .map_or_else(|| "somebody unknown".to_owned(), |identity| identity.to_string());
-            if holder != self.identity.to_string() {
-                return Err(Unissued::Another { path: files.certificate, holder });
-            }
-        }
-        files::directory(directory).map_err(|source| file(directory, source))?;
-        // Whom to trust first: it never hurts to trust the next authority early.
-        let contents = [
-            (&files.authorities, &self.trusted, Readers::Everybody),
-            (&files.key, &self.key, Readers::Owner),
-            (&files.certificate, &self.chain, Readers::Everybody),
-        ];
-        for (path, text, readers) in contents {
-            files::replace(path, text, readers).map_err(|source| file(path, source))?;
-        }
-        Ok(files)
+        request::put(directory, &self.identity.to_string(), &self.chain, &self.key, &self.trusted)
     }
+}
+
+/// The key of a request that its owner signed with it.
+fn requested(pem: &str) -> Result<impl PublicKeyData, Unissued> {
+    let refused = |words: &str| Unissued::Request(words.to_owned());
+    if pem.len() > LONGEST {
+        return Err(refused("it is longer than any key"));
+    }
+    let der = CertificateSigningRequestDer::from_pem_slice(pem.as_bytes()).map_err(|_| refused("it is none"))?;
+    let (_, parsed) = X509CertificationRequest::from_der(&der).map_err(|_| refused("it is none"))?;
+    // Checks the signature, too.
+    let request = CertificateSigningRequestParams::from_der(&der).map_err(|error| match error {
+        rcgen::Error::InvalidCertificationRequestSignature => refused("whoever sent it does not have its key"),
+        other => Unissued::Request(other.to_string()),
+    })?;
+    let key = request.public_key;
+    // A key of a kind that the signature does not go with would be written down as another one.
+    if parsed.certification_request_info.subject_pki.raw != key.subject_public_key_info() {
+        return Err(refused("its key is of a kind that is not known here"));
+    }
+    Ok(key)
 }
 
 fn check(order: &Order, not_after: SystemTime, authority: &Certificate) -> Result<(), Unissued> {
@@ -127,8 +157,8 @@ fn check(order: &Order, not_after: SystemTime, authority: &Certificate) -> Resul
         Kind::Server if order.addresses.is_empty() => {
             wrong("a server needs an address at least, or nobody could tell that it is the one they wanted".to_owned())
         }
-        Kind::Host | Kind::Person if !order.addresses.is_empty() => {
-            wrong(format!("nobody connects to a {}: addresses are for servers", order.identity.kind))
+        Kind::Person if !order.addresses.is_empty() => {
+            wrong("nobody connects to a person: addresses are for servers and hosts".to_owned())
         }
         _ => Ok(()),
     }
@@ -143,10 +173,10 @@ fn params(order: &Order, now: SystemTime, not_after: SystemTime) -> Result<Certi
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = match order.identity.kind {
-        // A server is a client of others, too.
-        Kind::Server => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
-        // Whoever only connects cannot pass for a server.
-        Kind::Host | Kind::Person => vec![ExtendedKeyUsagePurpose::ClientAuth],
+        // Both are connected to, and are clients of others, too. That a host is no server its identity says.
+        Kind::Server | Kind::Host => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
+        // Whoever only connects cannot pass for one who is connected to.
+        Kind::Person => vec![ExtendedKeyUsagePurpose::ClientAuth],
     };
     for address in &order.addresses {
         let name = match address.parse::<IpAddr>() {

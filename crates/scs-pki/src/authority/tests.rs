@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::{Credentials, Identity, Kind, Unusable};
+use crate::{Credentials, Identity, Kind, Request, Unusable};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -73,8 +73,8 @@ fn orders_that_make_no_sense_are_refused() {
     let refused = |order: Order| authority.issue(&order, now).unwrap_err().to_string();
     let no_address = Order { addresses: Vec::new(), ..order(Kind::Server, "disco1") };
     assert!(refused(no_address).starts_with("a server needs an address"));
-    let host = Order { addresses: vec!["web1".to_owned()], ..order(Kind::Host, "web1") };
-    assert!(refused(host).starts_with("nobody connects to a host"));
+    let person = Order { addresses: vec!["web1".to_owned()], ..order(Kind::Person, "ann") };
+    assert!(refused(person).starts_with("nobody connects to a person"));
     let wrong = Order { addresses: vec!["not a name".to_owned()], ..order(Kind::Server, "disco1") };
     assert!(refused(wrong).contains("`not a name`"));
     assert!(refused(Order { valid: VALID + DAY, ..order(Kind::Host, "web1") }).contains("outlive"));
@@ -153,4 +153,75 @@ fn a_rotation_that_was_killed_half_way_never_happened() {
     assert_eq!(authority.trusted(), before);
     authority.rotate(now).unwrap();
     assert!(authority.trusted().ends_with(&before));
+}
+
+#[test]
+fn a_key_that_never_left_its_host_is_signed_as_ordered_and_not_as_asked() {
+    let place = tempfile::tempdir().unwrap();
+    let now = SystemTime::now();
+    let mut authority = Authority::create(&place.path().join("ca"), "prod", now).unwrap();
+    let request = Request::new().unwrap();
+    let order = Order { addresses: vec!["192.0.2.7".to_owned()], ..order(Kind::Host, "web1") };
+    let signed = authority.sign(request.pem(), &order, now).unwrap();
+    let directory = place.path().join("web1");
+    let files = request.write(&signed.chain, &signed.trusted, &directory).unwrap();
+    let credentials = Credentials::read(&files, now).unwrap();
+    assert_eq!(credentials.identity, order.identity);
+    assert_eq!(credentials.certificate, signed.certificate);
+    assert_eq!(credentials.certificate.addresses, order.addresses);
+    assert_eq!(authority.issued().unwrap()[0].serial, signed.certificate.serial);
+
+    // A renewal, by the next authority: the same key, so that it never lies beside another's certificate.
+    let key = fs::read(&files.key).unwrap();
+    authority.rotate(now).unwrap();
+    let renewal = Request::renewing(&files).unwrap();
+    let signed = authority.sign(renewal.pem(), &order, now).unwrap();
+    renewal.write(&signed.chain, &signed.trusted, &directory).unwrap();
+    assert_eq!(fs::read(&files.key).unwrap(), key);
+    assert_eq!(Credentials::read(&files, now).unwrap().certificate.issuer, "scs prod authority 2");
+
+    // What a request asks for by itself is passed over.
+    let mut greedy = params("greedy", 9, now);
+    greedy.subject_alt_names.push(rcgen::SanType::URI("scs:server:disco1".try_into().unwrap()));
+    greedy.not_before = CertificateParams::default().not_before;
+    greedy.not_after = CertificateParams::default().not_after;
+    let greedy = greedy.serialize_request(&KeyPair::generate().unwrap()).unwrap().pem().unwrap();
+    let signed = authority.sign(&greedy, &order, now).unwrap();
+    assert_eq!(signed.certificate.identity().unwrap(), order.identity);
+    assert_eq!(signed.certificate.uris, order.identity.uris());
+}
+
+#[test]
+fn requests_that_prove_nothing_are_refused_and_nothing_is_issued() {
+    let place = tempfile::tempdir().unwrap();
+    let now = SystemTime::now();
+    let authority = Authority::create(place.path(), "prod", now).unwrap();
+    let refused = |pem: &str| authority.sign(pem, &order(Kind::Host, "web1"), now).unwrap_err().to_string();
+    assert!(refused("nonsense").ends_with("it is none"));
+    assert!(refused(&"x".repeat(1 << 20)).ends_with("it is longer than any key"));
+    // A key that did not sign it: one letter of the key is another.
+    let mut forged = Request::new().unwrap().pem().to_owned();
+    let place = forged.find('\n').unwrap() + 80;
+    let letter = if &forged[place..=place] == "A" { "B" } else { "A" };
+    forged.replace_range(place..=place, letter);
+    assert!(refused(&forged).ends_with("whoever sent it does not have its key"), "{}", refused(&forged));
+    assert!(authority.issued().unwrap().is_empty());
+}
+
+#[test]
+fn an_answer_to_somebody_elses_request_is_not_written_down() {
+    let place = tempfile::tempdir().unwrap();
+    let now = SystemTime::now();
+    let authority = Authority::create(&place.path().join("ca"), "prod", now).unwrap();
+    let (mine, other) = (Request::new().unwrap(), Request::new().unwrap());
+    let signed = authority.sign(other.pem(), &order(Kind::Host, "web1"), now).unwrap();
+    let directory = place.path().join("web1");
+    let refused = mine.write(&signed.chain, &signed.trusted, &directory).unwrap_err();
+    assert!(refused.to_string().ends_with("the certificate is for another key"), "{refused}");
+    assert!(mine.write("nothing", &signed.trusted, &directory).is_err());
+    assert!(!directory.exists());
+    other.write(&signed.chain, &signed.trusted, &directory).unwrap();
+    let signed = authority.sign(mine.pem(), &order(Kind::Host, "web2"), now).unwrap();
+    let refused = mine.write(&signed.chain, &signed.trusted, &directory).unwrap_err();
+    assert!(refused.to_string().ends_with("is the certificate of host web1"), "{refused}");
 }

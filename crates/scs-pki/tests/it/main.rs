@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, SystemTime};
 
-use scs_pki::{Authority, Live, Side, Trouble, rustls::HandshakeKind};
+use scs_pki::{Authority, Expected, Kind, Live, Side, Trouble, rustls::HandshakeKind};
 use support::{DAY, World, handshake};
 
 #[test]
@@ -23,6 +23,7 @@ fn a_host_gets_in_and_the_server_knows_who_it_is() {
 fn whoever_comes_for_the_first_time_knows_the_server_by_its_authority() {
     let (world, other) = (World::new(), World::new());
     let fingerprint = world.server().credentials().fingerprints()[0];
+    assert_eq!(world.authority.fingerprint().unwrap(), fingerprint);
     let client = scs_pki::first_contact(fingerprint).unwrap();
     let met = handshake(&client, &world.server().joining_server(), "localhost").unwrap();
     assert_eq!(met.identity, Err(Trouble::Missing { whose: Side::Peer }));
@@ -32,6 +33,10 @@ fn whoever_comes_for_the_first_time_knows_the_server_by_its_authority() {
     assert!(matches!(refused.client, Some(Trouble::Name { .. })), "{refused:?}");
     let refused = handshake(&client, &world.server().https_server(), "localhost").unwrap_err();
     assert_eq!(refused.client, Some(Trouble::Foreign { whose: Side::Peer }), "without its authority nobody knows it");
+    let files = world.files_for("web1", &["localhost"]);
+    let host = Live::open(files, None).unwrap();
+    let refused = handshake(&client, &host.joining_server(), "localhost").unwrap_err();
+    assert_eq!(refused.client, Some(Trouble::Purpose { whose: Side::Peer }), "a host cannot pass for it");
 }
 
 #[test]
@@ -101,6 +106,31 @@ fn a_client_wants_the_server_it_asked_for_and_a_host_cannot_pass_for_it() {
     let refused = handshake(&client, &world.host("web2").disco_server(), "localhost").unwrap_err();
     assert_eq!(refused.client, Some(Trouble::Purpose { whose: Side::Peer }));
     assert_eq!(refused.server, Some(Trouble::Purpose { whose: Side::Own }));
+}
+
+#[test]
+fn a_host_is_known_by_its_name_wherever_it_is_and_no_other_passes_for_it() {
+    let world = World::new();
+    let (server, web2) = (world.server(), world.host("web2"));
+    let to = |kind, name: &str| server.https_client(&Expected::Named(kind, name.to_owned())).unwrap();
+    let met = handshake(&to(Kind::Host, "web2"), &web2.https_server(), "198.51.100.12").unwrap();
+    assert_eq!((met.identity.unwrap().to_string().as_str(), met.kind), ("server disco1", HandshakeKind::Full));
+    let met = handshake(&to(Kind::Host, "web2"), &web2.https_server(), "198.51.100.12").unwrap();
+    assert_eq!(met.kind, HandshakeKind::Resumed);
+
+    // Also not one that is found where the other was, whose ticket is still there.
+    let refused = handshake(&to(Kind::Host, "web2"), &world.host("web3").https_server(), "198.51.100.12").unwrap_err();
+    let told = Trouble::Another { wanted: "host web2".to_owned(), presented: "host web3".to_owned() };
+    assert_eq!(refused.client.as_ref(), Some(&told));
+    assert_eq!(told.to_string(), "the peer is host web3, not host web2");
+    assert!(handshake(&to(Kind::Host, "web3"), &web2.https_server(), "198.51.100.12").is_err(), "the ticket is web2's");
+    assert!(
+        handshake(&to(Kind::Server, "web2"), &web2.https_server(), "198.51.100.12").is_err(),
+        "a host is no server"
+    );
+    let other = World::new();
+    let refused = handshake(&to(Kind::Host, "web2"), &other.host("web2").https_server(), "198.51.100.12").unwrap_err();
+    assert_eq!(refused.client, Some(Trouble::Foreign { whose: Side::Peer }));
 }
 
 #[test]

@@ -51,11 +51,19 @@ impl World {
     }
 
     pub fn files_at(&self, name: &str, now: SystemTime) -> Files {
+        self.order(name, if name == "disco1" { &["localhost", "127.0.0.1"] } else { &[] }, now)
+    }
+
+    /// With addresses, also for a host.
+    pub fn files_for(&self, name: &str, addresses: &[&str]) -> Files {
+        self.order(name, addresses, SystemTime::now())
+    }
+
+    fn order(&self, name: &str, addresses: &[&str], now: SystemTime) -> Files {
         let kind = if name == "disco1" { Kind::Server } else { Kind::Host };
         let mut identity = Identity::new(kind, name).unwrap();
         identity.provide.push("prod/blog".parse().unwrap());
-        let addresses =
-            if kind == Kind::Server { vec!["localhost".to_owned(), "127.0.0.1".to_owned()] } else { vec![] };
+        let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
         let issued = self.authority.issue(&Order { identity, addresses, valid: DAY }, now).unwrap();
         issued.write(&self.place.path().join(name)).unwrap()
     }

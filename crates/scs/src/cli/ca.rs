@@ -54,7 +54,7 @@ pub struct Issue {
     /// Where it lies.
     #[command(flatten)]
     pub place: Place,
-    /// DNS name or IP address that clients connect to; servers only
+    /// DNS name or IP address that others connect to; a server needs one, a person has none
     #[arg(long, value_name = "ADDRESS")]
     pub address: Vec<String>,
     /// Where its holder may provide: ENV/SERVICE, either possibly `*`

@@ -214,6 +214,7 @@ fn failure(error: &Unissued) -> Failure {
         Unissued::NotRotating => "`scs ca rotate` begins one".to_owned(),
         Unissued::Waiting(_) => "issue theirs anew, or turn them away with `--anyway`; nothing was changed".to_owned(),
         Unissued::Order(_) => "nothing was issued".to_owned(),
+        Unissued::Request(_) | Unissued::Answer(_) => "make a new request; nothing was issued or written".to_owned(),
         Unissued::Made(_) => "this is a defect; nothing was issued".to_owned(),
     };
     let failure = match error {

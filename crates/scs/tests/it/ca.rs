@@ -37,7 +37,7 @@ fn what_makes_no_sense_is_a_usage_error() {
         ["ca", "issue", "host", "No name"].as_slice(),
         &["ca", "issue", "host", "web1", "--provide", "prod"],
         &["ca", "issue", "host", "web1", "--valid", "tomorrow"],
-        &["ca", "issue", "host", "web1", "--address", "web1"],
+        &["ca", "issue", "person", "ann", "--address", "web1"],
         &["ca", "issue", "server", "disco1"],
         &["ca", "rotate", "--anyway"],
     ] {
