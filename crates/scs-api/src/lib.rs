@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod deploy;
 pub mod error;
+pub mod host;
 pub mod inspect;
 pub mod log;
 pub mod routes;

@@ -22,12 +22,21 @@
 //! | `GET /v1/volumes/ID/data`, `PUT /v1/volumes/ID/data` | –, tar stream | tar stream, – |
 //! | `GET /v1/disco?…`, `POST /v1/disco/resolve` | [`crate::inspect::EndpointQuery`] | list of [`crate::inspect::EndpointInfo`] |
 //! | `GET /v1/disco/watch?…` | [`crate::inspect::EndpointQuery`] | [`crate::inspect::EndpointChange`]s |
+//! | `GET /v1/hosts` | – | list of [`crate::host::HostInfo`] |
+//! | `GET /v1/hosts/HOST`, `DELETE /v1/hosts/HOST` | – | [`crate::host::HostDetails`], – |
+//! | `POST /v1/hosts/HOST/labels` | [`crate::host::LabelRequest`] | [`crate::host::HostDetails`] |
+//! | `POST /v1/hosts/HOST/drain`, `undrain` | – | [`crate::host::HostDetails`]: what is there |
 //! | `POST /v1/prune` | – | [`Pruned`] |
 //! | `POST /v1/shutdown` | – | – ; containers keep running |
+//!
+//! An answer that is not complete, because a host does not answer, says so in headers [`WARNING`].
 //!
 //! A request that fails answers a 4xx or 5xx status with a [`crate::error::Problem`].
 
 use serde::{Deserialize, Serialize};
+
+/// Name of a header of an answer: something the reader should know, one sentence in UTF-8; there may be several.
+pub const WARNING: &str = "scs-warning";
 
 /// Query of an exec. Over the WebSocket, each binary message starts with a channel byte: client 0 stdin, 3 resize (two big-endian
 /// u16: columns, rows), 4 end of stdin; server 1 stdout, 2 stderr, 9 exit code (big-endian i64), 10 an error as JSON [`crate::error::Problem`].

@@ -6,6 +6,7 @@ mod answer;
 mod changes;
 mod exec;
 mod extract;
+mod hosts;
 mod look;
 mod transfer;
 
@@ -81,6 +82,11 @@ fn router(handle: Handle, shutdown: &CancellationToken) -> Router {
         .route("/v1/disco", get(look::endpoints))
         .route("/v1/disco/resolve", post(look::resolve))
         .route("/v1/disco/watch", get(look::watch))
+        .route("/v1/hosts", get(hosts::list))
+        .route("/v1/hosts/{host}", get(hosts::inspect).delete(hosts::remove))
+        .route("/v1/hosts/{host}/labels", post(hosts::label))
+        .route("/v1/hosts/{host}/drain", post(hosts::drain))
+        .route("/v1/hosts/{host}/undrain", post(hosts::undrain))
         .route("/v1/prune", post(changes::prune))
         .route("/v1/shutdown", post(changes::shut_down))
         .fallback(async || Refusal(Problem::new(Code::NotFound, "there is nothing at this path")))

@@ -1,8 +1,12 @@
 //! Looking at what is there, and the few things done to hosts that are no change of a service.
 
+mod partial;
 mod volumes;
 
+pub use partial::Partial;
+
 use crate::agents::ExecSession;
+use crate::fleet::Member;
 use crate::orchestrate::no_instance;
 use crate::service::Handle;
 use crate::state::{ServiceKey, Status};
@@ -30,8 +34,8 @@ impl Handle {
     /// What answers, and what it looks after.
     pub async fn version(&self) -> Version {
         let mut engine = None;
-        for agent in self.shared.agents.values() {
-            engine = engine.or(agent.engine().await.ok());
+        for member in self.shared.fleet.members().values().filter(|it| it.silent().is_none()) {
+            engine = engine.or(member.agent.engine().await.ok());
         }
         Version {
             version: self.shared.options.version.clone(),
@@ -68,13 +72,23 @@ impl Handle {
         Ok(services.into_iter().map(|(service, _)| service.environment).collect())
     }
 
-    /// Log lines of all hosts.
-    pub async fn logs(&self, query: LogQuery) -> Result<BoxStream<'static, LogLine>, Problem> {
-        let mut streams = Vec::new();
-        for agent in self.shared.agents.values() {
-            streams.push(agent.logs(query.clone()).await?);
-        }
-        Ok(select_all(streams).boxed())
+    /// A warning for each host that does not answer and that instances of the query are, or were, on.
+    pub async fn silent_hosts(&self, query: &InstanceQuery) -> Result<Vec<String>, Problem> {
+        let hosts = self.shared.hosts_of(query.environment.as_deref(), query.service.as_deref()).await?;
+        Ok(self.shared.silent_hosts(|host| hosts.contains(host), "what is shown of it is what it said last"))
+    }
+
+    /// Log lines of all hosts that answer.
+    pub async fn logs(&self, query: LogQuery) -> Result<Partial<BoxStream<'static, LogLine>>, Problem> {
+        let hosts = self.shared.hosts_of(Some(&query.environment), query.service.as_deref()).await?;
+        let mut warnings = self.shared.silent_hosts(|host| hosts.contains(host), "its lines are missing");
+        let ask = |member: Member| {
+            let query = query.clone();
+            async move { member.agent.logs(query).await }
+        };
+        let asked = self.shared.ask_all(ask, "gives no logs").await?;
+        warnings.extend(asked.warnings);
+        Ok(Partial { value: select_all(asked.value).boxed(), warnings })
     }
 
     /// Runs a command in the container of a run id.
@@ -87,7 +101,7 @@ impl Handle {
             Problem::new(Code::NotFound, format!("there is no container {instance}"))
                 .hint("`scs ps` lists what there is")
         })?;
-        self.shared.agent(&host.host)?.exec(instance, query).await
+        self.shared.fleet.agent(&host.host)?.exec(instance, query).await
     }
 
     /// Why a requirement has the endpoints it has: the registry's view and the agent's, put together.
@@ -145,7 +159,7 @@ impl Handle {
     }
 
     /// Removes images that no kept revision needs, and whatever else is left over.
-    pub async fn prune(&self) -> Result<Pruned, Problem> {
+    pub async fn prune(&self) -> Result<Partial<Pruned>, Problem> {
         let mut keep = BTreeSet::new();
         for (service, _) in self.shared.state.services().await? {
             for revision in self.shared.state.revisions(&service).await? {
@@ -153,13 +167,19 @@ impl Handle {
                 keep.extend(roles.map(|role| role.image_digest));
             }
         }
-        let mut pruned = Pruned::default();
-        for agent in self.shared.agents.values() {
-            let done = agent.prune(keep.clone()).await?;
-            pruned.removed.extend(done.removed);
-            pruned.bytes += done.bytes;
+        let mut warnings = self.shared.silent_hosts(|_| true, "nothing was removed there");
+        let ask = |member: Member| {
+            let keep = keep.clone();
+            async move { member.agent.prune(keep).await }
+        };
+        let asked = self.shared.ask_all(ask, "was not cleaned up").await?;
+        warnings.extend(asked.warnings);
+        let mut value = Pruned::default();
+        for done in asked.value {
+            value.removed.extend(done.removed);
+            value.bytes += done.bytes;
         }
-        Ok(pruned)
+        Ok(Partial { value, warnings })
     }
 
     /// Asks the program to end; containers keep running.

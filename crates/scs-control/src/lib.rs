@@ -1,12 +1,14 @@
 //! The control plane: desired state, secrets, HTTP API, and orchestration.
 //!
-//! [`Service`] owns the tasks, [`Handle`] is how it is asked, and [`agents::Agent`], [`discovery::Discovery`] and
+//! [`Service`] owns the tasks, [`Handle`] is how it is asked, and [`agents::Agent`], [`agents::Connect`], [`discovery::Discovery`] and
 //! [`bundles::Bundles`] are what it asks in turn; whoever wires a program implements them.
 
 pub mod agents;
 pub mod api;
 pub mod bundles;
 pub mod discovery;
+mod fleet;
+mod hosts;
 mod inspect;
 mod locks;
 mod orchestrate;
@@ -16,7 +18,7 @@ mod state;
 pub mod store;
 mod vault;
 
-pub use inspect::InstanceQuery;
+pub use inspect::{InstanceQuery, Partial};
 pub use orchestrate::{EventStream, RoleAction};
 pub use service::{Error, Handle, Options, Ports, Service};
 pub use state::Error as StateError;

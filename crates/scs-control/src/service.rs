@@ -2,11 +2,12 @@
 
 mod absorb;
 mod assign;
+mod keep;
 mod shared;
 
 pub(crate) use shared::Shared;
 
-use crate::agents::Agent;
+use crate::agents::{Agent, Connect};
 use crate::bundles::Bundles;
 use crate::discovery::Discovery;
 use crate::state::{Error as StateError, State};
@@ -33,8 +34,10 @@ pub struct Options {
 pub struct Ports {
     /// Where desired state is kept.
     pub store: Arc<dyn StateStore>,
-    /// The agents, one a host.
+    /// Agents that are always there, one a host: that of this machine, where it is in the same process.
     pub agents: Vec<Arc<dyn Agent>>,
+    /// How the agents of hosts that join are connected to; `None` where none can join.
+    pub connect: Option<Arc<dyn Connect>>,
     /// The registry of endpoints.
     pub discovery: Arc<dyn Discovery>,
     /// Where sources of images are kept.
@@ -50,7 +53,7 @@ pub enum Error {
     /// Secrets cannot be opened.
     #[error("cannot open the secrets")]
     Vault(#[source] VaultError),
-    /// There is no agent, or two for one host.
+    /// There is no agent and no way to get one, or there are two for one host.
     #[error("{0}")]
     Agents(String),
 }
@@ -80,10 +83,7 @@ impl Service {
     /// Hands out assignments and takes in reports, until told to stop. Containers keep running then.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut tasks = JoinSet::new();
-        for agent in self.shared.agents.values() {
-            tasks.spawn(assign::keep_assigned(self.shared.clone(), agent.clone()));
-            tasks.spawn(absorb::keep_absorbing(self.shared.clone(), agent.clone()));
-        }
+        tasks.spawn(keep::keep_hosts(self.shared.clone()));
         crate::orchestrate::resume(&Handle { shared: self.shared.clone() }).await;
         tokio::select! {
             () = shutdown.cancelled() => {}

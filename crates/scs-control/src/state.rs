@@ -8,6 +8,7 @@
 //! | `tombstone/ENV/SERVICE/ROLE/INDEX` | [`TombstoneRecord`] |
 //! | `volume/ENV/SERVICE/ROLE/INDEX/NAME` | [`VolumeRecord`] |
 //! | `secret/ENV/SERVICE/NAME` | [`SecretRecord`] |
+//! | `host/NAME` | [`HostRecord`] |
 
 mod draft;
 mod keys;
@@ -18,7 +19,8 @@ mod tests;
 pub(crate) use draft::Draft;
 pub(crate) use keys::{ServiceKey, volume_id};
 pub(crate) use records::{
-    Cluster, Permit, RevisionRecord, SecretRecord, ServiceRecord, Status, TombstoneRecord, VolumeRecord, within,
+    Cluster, HostRecord, Permit, RevisionRecord, SecretRecord, ServiceRecord, Status, TombstoneRecord, VolumeRecord,
+    within,
 };
 
 use scs_plan::slot::Slot;
@@ -135,6 +137,10 @@ impl State {
 
     pub(crate) async fn secrets(&self, service: &ServiceKey) -> Result<Vec<SecretRecord>, Error> {
         Ok(self.list(&service.secrets()).await?.into_iter().map(|(_, record)| record).collect())
+    }
+
+    pub(crate) async fn hosts(&self) -> Result<Vec<HostRecord>, Error> {
+        Ok(self.list(keys::HOSTS).await?.into_iter().map(|(_, record)| record).collect())
     }
 
     async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {

@@ -15,6 +15,8 @@ pub struct Host {
     pub labels: BTreeMap<String, String>,
     /// Whether it has said what it runs; until then what is stored is believed.
     pub seen: bool,
+    /// Why it takes no slot that it does not have yet, in words that follow its name, e.g. `is drained`.
+    pub closed: Option<String>,
 }
 
 /// Why no host may run a role.
@@ -34,6 +36,9 @@ pub enum Unplaceable {
         /// The ones there are, comma-separated.
         hosts: String,
     },
+    /// Those that it may be on take nothing new.
+    #[error("no host that it may be on takes anything new: {}", .0.join(", "))]
+    Closed(Vec<String>),
 }
 
 /// Hands out hosts for the slots of one plan, remembering what it has handed out.
@@ -59,12 +64,13 @@ impl<'a> Placer<'a> {
         let allowed: Vec<usize> = (0..self.hosts.len()).filter(|at| allows(wish, &self.hosts[*at])).collect();
         let stays = allowed.iter().copied().find(|at| Some(self.hosts[*at].name.as_str()) == now);
         let chosen = stays.or_else(|| {
-            allowed.into_iter().min_by_key(|at| {
+            let open = allowed.iter().copied().filter(|at| self.hosts[*at].closed.is_none());
+            open.min_by_key(|at| {
                 let host = &self.hosts[*at];
                 (self.spread_of(role, wish, host), self.load[*at], host.name.as_str())
             })
         });
-        let at = chosen.ok_or_else(|| self.unplaceable(wish))?;
+        let at = chosen.ok_or_else(|| self.unplaceable(wish, &allowed))?;
         self.load[at] += 1;
         if let Some(label) = &wish.spread {
             let value = self.hosts[at].labels.get(label).cloned().unwrap_or_default();
@@ -79,7 +85,11 @@ impl<'a> Placer<'a> {
         self.spread.get(role).and_then(|values| values.get(value)).copied().unwrap_or(0)
     }
 
-    fn unplaceable(&self, wish: &Placement) -> Unplaceable {
+    fn unplaceable(&self, wish: &Placement, allowed: &[usize]) -> Unplaceable {
+        if !allowed.is_empty() {
+            let reason = |host: &Host| Some(format!("{} {}", host.name, host.closed.as_ref()?));
+            return Unplaceable::Closed(allowed.iter().filter_map(|at| reason(&self.hosts[*at])).collect());
+        }
         let hosts = self.hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>().join(", ");
         match &wish.host {
             Some(host) if !self.hosts.iter().any(|it| &it.name == host) => {

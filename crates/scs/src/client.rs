@@ -4,6 +4,7 @@ pub mod exec;
 pub mod socket;
 
 use crate::exit::Failure;
+use crate::output::say;
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -13,6 +14,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use scs_api::error::{Code, Problem};
+use scs_api::routes::WARNING;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -161,7 +163,14 @@ impl Client {
 
     async fn send(&self, method: Method, path: &str, body: Body) -> Result<Response<Incoming>, Failure> {
         let answer = self.connect_and_send(request(method, path, body)?, path).await?;
-        if answer.status().is_success() { Ok(answer) } else { Err(refused(answer, path).await) }
+        if answer.status().is_success() {
+            for warning in answer.headers().get_all(WARNING) {
+                say(&format!("warning: {}", String::from_utf8_lossy(warning.as_bytes())));
+            }
+            Ok(answer)
+        } else {
+            Err(refused(answer, path).await)
+        }
     }
 
     async fn connect_and_send(&self, request: Request<Body>, path: &str) -> Result<Response<Incoming>, Failure> {

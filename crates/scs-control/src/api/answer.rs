@@ -1,11 +1,12 @@
 //! Answers: documents, streams of documents, and problems with the status that goes with them.
 
 use axum::body::Body;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt};
 use scs_api::error::{Code, Problem};
+use scs_api::routes::WARNING;
 use serde::Serialize;
 use std::convert::Infallible;
 
@@ -36,6 +37,19 @@ impl IntoResponse for Refusal {
         };
         (status, Json(self.0)).into_response()
     }
+}
+
+/// The answer with its warnings, each in a header [`WARNING`] of its own.
+pub(super) fn warned(warnings: &[String], answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    for warning in warnings {
+        // A header is one line; what else a host says of itself is text like any other.
+        let line: String = warning.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+        if let Ok(value) = HeaderValue::from_bytes(line.as_bytes()) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+    response
 }
 
 /// One JSON object a line, each sent as soon as it is there.

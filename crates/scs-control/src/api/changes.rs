@@ -1,14 +1,13 @@
 //! Requests that change what runs.
 
 use super::Api;
-use super::answer::{Answer, lines};
+use super::answer::{Answer, lines, warned};
 use super::extract::{Document, Of};
 use crate::orchestrate::RoleAction;
 use axum::extract::State;
 use axum::response::{Json, Response};
 use scs_api::deploy::{BuildRequest, DownRequest, PlanRequest, PlanResponse, RoleRequest, RollbackRequest, UpRequest};
 use scs_api::error::{Code, Problem};
-use scs_api::routes::Pruned;
 use scs_api::secret::SetSecret;
 
 pub(super) async fn plan(
@@ -80,8 +79,9 @@ pub(super) async fn rotate_secret(
     Ok(lines(api.handle.rotate_secret(&environment, &service, &name).await?))
 }
 
-pub(super) async fn prune(State(api): State<Api>) -> Answer<Json<Pruned>> {
-    Ok(Json(api.handle.prune().await?))
+pub(super) async fn prune(State(api): State<Api>) -> Answer<Response> {
+    let pruned = api.handle.prune().await?;
+    Ok(warned(&pruned.warnings, Json(pruned.value)))
 }
 
 pub(super) async fn shut_down(State(api): State<Api>) {

@@ -1,17 +1,16 @@
 //! Requests that only look.
 
 use super::Api;
-use super::answer::{Answer, lines};
+use super::answer::{Answer, lines, warned};
 use super::extract::{Document, Of, Parameters};
 use crate::inspect::InstanceQuery;
 use axum::extract::State;
 use axum::response::{Json, Response};
 use futures_util::stream::StreamExt;
 use scs_api::deploy::Revision;
-use scs_api::inspect::{EndpointInfo, EndpointQuery, Explanation, Instance, Version};
+use scs_api::inspect::{EndpointInfo, EndpointQuery, Explanation, Version};
 use scs_api::log::LogQuery;
 use scs_api::secret::SecretInfo;
-use scs_api::volume::VolumeInfo;
 use std::collections::BTreeSet;
 
 pub(super) async fn version(State(api): State<Api>) -> Json<Version> {
@@ -54,17 +53,19 @@ pub(super) async fn environments(State(api): State<Api>) -> Answer<Json<BTreeSet
 pub(super) async fn instances(
     State(api): State<Api>,
     Parameters(query): Parameters<InstanceQuery>,
-) -> Json<Vec<Instance>> {
-    Json(api.handle.instances(&query))
+) -> Answer<Response> {
+    let warnings = api.handle.silent_hosts(&query).await?;
+    Ok(warned(&warnings, Json(api.handle.instances(&query))))
 }
 
 pub(super) async fn logs(State(api): State<Api>, Parameters(query): Parameters<LogQuery>) -> Answer<Response> {
-    let stream = api.handle.logs(query).await?;
-    Ok(lines(stream.take_until(api.shutdown.cancelled_owned())))
+    let logs = api.handle.logs(query).await?;
+    Ok(warned(&logs.warnings, lines(logs.value.take_until(api.shutdown.cancelled_owned()))))
 }
 
-pub(super) async fn volumes(State(api): State<Api>) -> Answer<Json<Vec<VolumeInfo>>> {
-    Ok(Json(api.handle.volumes().await?))
+pub(super) async fn volumes(State(api): State<Api>) -> Answer<Response> {
+    let volumes = api.handle.volumes().await?;
+    Ok(warned(&volumes.warnings, Json(volumes.value)))
 }
 
 pub(super) async fn endpoints(

@@ -1,5 +1,6 @@
 //! Volumes: listed, copied out and in, and deleted on their own command alone.
 
+use super::Partial;
 use crate::agents::{ByteStream, VolumeAt};
 use crate::orchestrate::{next, volume_at};
 use crate::service::Handle;
@@ -10,19 +11,24 @@ use scs_api::error::{Code, Problem};
 use scs_api::volume::VolumeInfo;
 use scs_manifest::compiled::{Access, Role};
 use scs_ports::volume::VolumeId;
+use std::collections::BTreeSet;
 
 impl Handle {
     /// Every volume of desired state, by id.
-    pub async fn volumes(&self) -> Result<Vec<VolumeInfo>, Problem> {
+    pub async fn volumes(&self) -> Result<Partial<Vec<VolumeInfo>>, Problem> {
         let reports = self.shared.reports();
-        let mut volumes = Vec::new();
+        let members = self.shared.fleet.members();
+        let silent = self.shared.fleet.silent();
+        let (mut volumes, mut missed) = (Vec::new(), BTreeSet::new());
         for record in self.shared.state.volumes(None).await? {
             let reported = uses(&reports, &record).find_map(|it| it.volumes.get(&record.id.name));
             let mut place = reported.map(|it| it.place.clone());
             let mut bytes = None;
-            if let Some(agent) = self.shared.agents.get(&record.host).filter(|_| record.known) {
+            if silent.contains_key(&record.host) {
+                missed.insert(record.host.clone());
+            } else if let Some(member) = members.get(&record.host).filter(|_| record.known) {
                 // A host that cannot say does not keep the others from being listed.
-                let seen = agent.inspect_volume(volume_at(&record)).await.unwrap_or_default();
+                let seen = member.agent.inspect_volume(volume_at(&record)).await.unwrap_or_default();
                 (place, bytes) = (place.or(seen.place), seen.bytes);
             }
             volumes.push(VolumeInfo {
@@ -35,7 +41,9 @@ impl Handle {
                 bytes,
             });
         }
-        Ok(volumes)
+        let so = "what is shown of its volumes is what it said last";
+        let warnings = self.shared.silent_hosts(|host| missed.contains(host), so);
+        Ok(Partial { value: volumes, warnings })
     }
 
     /// Deletes a volume and its data; refused while its service is wanted or a container uses it.
@@ -51,7 +59,7 @@ impl Handle {
         }
         self.refuse_in_use(&record, nothing)?;
         if record.known || record.method != "bind" {
-            self.shared.agent(&record.host)?.remove_volume(volume_at(&record)).await?;
+            self.shared.fleet.agent(&record.host)?.remove_volume(volume_at(&record)).await?;
         }
         let mut draft = self.shared.state.draft().await;
         if draft.volume(&record.id).await?.is_some() {
@@ -64,7 +72,7 @@ impl Handle {
     /// A volume's content as a tar stream.
     pub async fn export_volume(&self, id: &str) -> Result<ByteStream, Problem> {
         let record = self.volume(id).await?;
-        self.shared.agent(&record.host)?.export_volume(volume_at(&record)).await
+        self.shared.fleet.agent(&record.host)?.export_volume(volume_at(&record)).await
     }
 
     /// Replaces a volume's content by that of a tar stream; refused while a container uses it. One that is not there (it
@@ -89,7 +97,7 @@ impl Handle {
         } else {
             drop(draft);
         }
-        self.shared.agent(&record.host)?.import_volume(at, content.boxed()).await?;
+        self.shared.fleet.agent(&record.host)?.import_volume(at, content.boxed()).await?;
         let mut draft = self.shared.state.draft().await;
         if let Some(mut now) = draft.volume(&record.id).await?.filter(|it| !it.known) {
             // It has data from now on, so that a missing one is an error.

@@ -9,7 +9,7 @@ use scs_api::deploy::{BuildRequest, Event};
 use scs_api::error::{Code, Problem};
 
 impl Handle {
-    /// Builds the images of a deployment on the first host; others find them there.
+    /// Builds the images of a deployment on the first host that answers; others find them there.
     pub async fn build(&self, environment: &str, service: &str, request: BuildRequest) -> Result<EventStream, Problem> {
         let service = ServiceKey::new(environment, service);
         check_deployment(&service, &request.deployment)?;
@@ -19,11 +19,14 @@ impl Handle {
             return Err(Problem::new(Code::NotFound, message));
         }
         let revision = self.shared.state.service(&service).await?.map_or(0, |it| it.revision);
-        // There is at least one; the service does not open without.
-        let Some(agent) = self.shared.agents.values().next() else {
-            return Err(Problem::new(Code::EngineUnavailable, "there is no host to build on"));
+        let members = self.shared.fleet.members();
+        let Some(member) = members.values().find(|it| it.silent().is_none()) else {
+            let silent = self.shared.fleet.silent();
+            let mut problem = Problem::new(Code::EngineUnavailable, "there is no host to build on");
+            problem.causes = silent.iter().map(|(host, silent)| format!("host {host} {silent}")).collect();
+            return Err(problem.hint("nothing was built; `scs host ls` lists the hosts"));
         };
-        let events = agent.build(request).await?;
+        let events = member.agent.build(request).await?;
         let numbered = events.map(move |event| match event {
             Event::Done { addresses, .. } => Event::Done { revision, addresses },
             other => other,

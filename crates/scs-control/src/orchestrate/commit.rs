@@ -61,6 +61,7 @@ pub(super) async fn commit(shared: &Shared, service: &ServiceKey, wish: Wish) ->
         warnings.push(format!("{}: taken over", foreign.message));
     }
     let plan = plan(shared, service, &wish.deployment, &known).await?;
+    keep_hosts(shared, &plan, &mut draft).await?;
     let now = SystemTime::now();
     let renewed =
         secrets::resolve(shared, service, &wish.deployment, &wish.secrets, now, &mut draft, &mut warnings).await?;
@@ -98,6 +99,21 @@ pub(super) async fn commit(shared: &Shared, service: &ServiceKey, wish: Wish) ->
         assigned
     };
     Ok(Committed { revision, assigned, goals, deployment: wish.deployment, warnings })
+}
+
+/// Makes the commit fail where a host that something is placed on is removed meanwhile.
+async fn keep_hosts(shared: &Shared, plan: &Plan, draft: &mut Draft<'_>) -> Result<(), Problem> {
+    let members = shared.fleet.members();
+    let hosts: BTreeSet<&String> =
+        plan.steps.iter().filter(|step| step.action != Action::Remove).map(|step| &step.host).collect();
+    for host in hosts {
+        let joined = members.get(host).is_none_or(|it| it.address.is_some());
+        if joined && draft.host(host).await?.is_none() {
+            return Err(Problem::new(Code::StalePlan, format!("host {host} has been removed"))
+                .hint("nothing was changed; plan again"));
+        }
+    }
+    Ok(())
 }
 
 fn check_base(service: &ServiceKey, wish: &Wish, known: &Known) -> Result<(), Problem> {

@@ -1,6 +1,8 @@
 //! Follows a committed change until it has come to be.
 
 use super::events::Events;
+use crate::agents::Reachability;
+use crate::fleet::Members;
 use crate::progress::Tracker;
 use crate::service::Shared;
 use crate::state::ServiceKey;
@@ -25,7 +27,9 @@ pub(super) enum Followed {
 
 /// What wakes a follower; made before the change is committed, so that nothing that follows from it is missed.
 pub(super) struct Ears {
+    members: watch::Receiver<Members>,
     reports: Vec<watch::Receiver<HostReport>>,
+    reachable: Vec<watch::Receiver<Reachability>>,
     changed: watch::Receiver<u64>,
     refusals: watch::Receiver<std::collections::BTreeMap<String, Problem>>,
     output: Vec<broadcast::Receiver<crate::agents::OutputLine>>,
@@ -33,12 +37,24 @@ pub(super) struct Ears {
 
 impl Ears {
     pub(super) fn new(shared: &Shared) -> Self {
-        Self {
-            reports: shared.agents.values().map(|it| it.report()).collect(),
+        let mut ears = Self {
+            members: shared.fleet.subscribe(),
+            reports: Vec::new(),
+            reachable: Vec::new(),
             changed: shared.changed.subscribe(),
             refusals: shared.refusals.subscribe(),
-            output: shared.agents.values().map(|it| it.output()).collect(),
-        }
+            output: Vec::new(),
+        };
+        ears.listen();
+        ears
+    }
+
+    /// Listens to the hosts there are now.
+    fn listen(&mut self) {
+        let members = self.members.borrow_and_update().clone();
+        self.reports = members.values().map(|it| it.agent.report()).collect();
+        self.reachable = members.values().map(|it| it.agent.reachable()).collect();
+        self.output = members.values().map(|it| it.agent.output()).collect();
     }
 }
 
@@ -52,15 +68,26 @@ pub(super) async fn follow(
     patient: bool,
 ) -> Followed {
     loop {
+        if ears.members.has_changed().unwrap_or(false) {
+            ears.listen();
+        }
         for report in &mut ears.reports {
             report.borrow_and_update();
+        }
+        for reachable in &mut ears.reachable {
+            reachable.borrow_and_update();
         }
         ears.changed.borrow_and_update();
         let refusals = ears.refusals.borrow_and_update().clone();
         let mut reports = shared.reports();
+        let silent = shared.fleet.silent();
         for report in &mut reports {
-            // That a host was not even told is trouble of that host.
-            report.problems.extend(refusals.get(&report.host).map(ToString::to_string));
+            match silent.get(&report.host) {
+                // What else is wrong with it nobody knows.
+                Some(silent) => report.problems = vec![format!("it {silent}")],
+                // That a host was not even told is trouble of that host.
+                None => report.problems.extend(refusals.get(&report.host).map(ToString::to_string)),
+            }
         }
         let open: HashSet<_> = match shared.state.tombstones(Some(service)).await {
             Ok(tombstones) => tombstones.into_iter().map(|(slot, _)| slot).collect(),
@@ -97,14 +124,16 @@ async fn wake(
     const AT_LEAST: Duration = Duration::from_secs(10);
     let deadline = tracker.next_deadline().map_or_else(|| Instant::now() + AT_LEAST, Instant::from_std);
     loop {
-        let Ears { reports, changed, refusals, output } = ears;
+        let Ears { members, reports, reachable, changed, refusals, output } = ears;
         tokio::select! {
             line = next_line(output) => {
                 if service.holds(&line.slot) && !events.send(Event::Output { slot: line.slot, line: line.line }).await && !patient {
                     return false;
                 }
             }
-            _ = select_all(reports.iter_mut().map(|it| Box::pin(ended_never(it)))) => return true,
+            () = any(reports) => return true,
+            () = any(reachable) => return true,
+            () = ended_never(members) => return true,
             () = ended_never(changed) => return true,
             () = ended_never(refusals) => return true,
             () = tokio::time::sleep_until(deadline) => return true,
@@ -112,6 +141,14 @@ async fn wake(
             () = shared.stopping.cancelled() => return false,
         }
     }
+}
+
+/// A change of one of these.
+async fn any<T>(receivers: &mut [watch::Receiver<T>]) {
+    if receivers.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    select_all(receivers.iter_mut().map(|it| Box::pin(ended_never(it)))).await;
 }
 
 /// A change of a watched value; a sender that has gone is one that never changes it again.

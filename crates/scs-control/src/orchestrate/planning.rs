@@ -3,6 +3,7 @@
 use super::check_deployment;
 use crate::service::{Handle, Shared};
 use crate::state::{Error as StateError, ServiceKey, ServiceRecord, Status};
+use futures_util::future::join_all;
 use scs_api::agent::{HostReport, Phase, SlotReport};
 use scs_api::deploy::{Caller, PlanRequest, PlanResponse};
 use scs_api::error::{Code, Problem};
@@ -24,14 +25,17 @@ impl Handle {
         super::volumes::check(shared, &service, &request.deployment, &plan, &request.origin).await?;
         if plan.steps.iter().any(|step| step.build) {
             let mut images = BTreeSet::new();
-            for agent in shared.agents.values() {
-                // A plan is worth having without; it then says that everything is built.
-                images.extend(agent.images().await.unwrap_or_default());
+            let members = shared.fleet.members();
+            let answering = members.values().filter(|it| it.silent().is_none());
+            // A plan is worth having without; it then says that everything is built.
+            for found in join_all(answering.map(|it| it.agent.images())).await {
+                images.extend(found.unwrap_or_default());
             }
             plan = plan.with_images(&request.deployment, &images);
         }
-        let warnings = known.foreign_origin(&service, &request.origin).map(|it| it.message);
-        Ok(PlanResponse { plan, warnings: warnings.into_iter().collect() })
+        let foreign = known.foreign_origin(&service, &request.origin).map(|it| it.message);
+        let silent = shared.silent_hosts(|_| true, "the plan goes by what it said last, and puts nothing new there");
+        Ok(PlanResponse { plan, warnings: foreign.into_iter().chain(silent).collect() })
     }
 }
 
@@ -163,9 +167,9 @@ async fn settled_reports(shared: &Shared, service: &ServiceKey) -> Vec<HostRepor
         report.revision > 0 && report.slots.iter().filter(|it| service.holds(&it.slot)).all(is_settled)
     };
     let all = async {
-        for agent in shared.agents.values() {
+        for member in shared.fleet.members().values().filter(|it| it.silent().is_none()) {
             // An agent that has ended reports nothing more, and what it said last counts.
-            let _ = agent.report().wait_for(settled).await;
+            let _ = member.agent.report().wait_for(settled).await;
         }
     };
     let _ = tokio::time::timeout(PATIENCE, all).await;
@@ -178,13 +182,18 @@ fn is_settled(slot: &SlotReport) -> bool {
 }
 
 fn hosts(shared: &Shared, reports: &[HostReport]) -> Vec<Host> {
-    let host = |(agent, report): (&std::sync::Arc<dyn crate::agents::Agent>, &HostReport)| Host {
-        name: report.host.clone(),
-        labels: agent.labels(),
-        seen: report.revision > 0,
+    let members = shared.fleet.members();
+    let host = |report: &HostReport| {
+        let member = members.get(&report.host)?;
+        let silent = || member.silent().map(|it| it.to_string());
+        Some(Host {
+            name: report.host.clone(),
+            labels: member.labels.clone(),
+            seen: report.revision > 0,
+            closed: if member.drained { Some("is drained".to_owned()) } else { silent() },
+        })
     };
-    // Both are in the order of host names.
-    shared.agents.values().zip(reports).map(host).collect()
+    reports.iter().filter_map(host).collect()
 }
 
 /// What is in effect in a slot: what has been applied in full, or what its container was made from.

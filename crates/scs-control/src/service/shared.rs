@@ -1,10 +1,10 @@
 //! What the tasks and handles of the control plane share. None of it is a truth of its own: that is in the state store.
 
 use super::{Error, Options, Ports};
-use crate::agents::Agent;
 use crate::api::Activity;
 use crate::bundles::Bundles;
 use crate::discovery::Discovery;
+use crate::fleet::Fleet;
 use crate::locks::Locks;
 use crate::state::{Error as StateError, State, Status};
 use crate::vault::Vault;
@@ -22,8 +22,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) state: State,
     pub(crate) vault: Vault,
-    /// By host.
-    pub(crate) agents: BTreeMap<String, Arc<dyn Agent>>,
+    pub(crate) fleet: Fleet,
     pub(crate) discovery: Arc<dyn Discovery>,
     pub(crate) bundles: Arc<dyn Bundles>,
     pub(crate) locks: Locks,
@@ -41,21 +40,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(super) fn new(options: Options, ports: Ports, state: State, vault: Vault) -> Result<Self, Error> {
-        let mut agents = BTreeMap::new();
-        for agent in ports.agents {
-            let host = agent.host().to_owned();
-            if agents.insert(host.clone(), agent).is_some() {
-                return Err(Error::Agents(format!("host {host} has two agents")));
-            }
-        }
-        if agents.is_empty() {
-            return Err(Error::Agents("there is no agent".to_owned()));
-        }
+        let fleet = Fleet::new(ports.agents, ports.connect).map_err(Error::Agents)?;
         Ok(Self {
             options,
             state,
             vault,
-            agents,
+            fleet,
             discovery: ports.discovery,
             bundles: ports.bundles,
             locks: Locks::default(),
@@ -87,6 +77,7 @@ impl Shared {
 
     /// To be called after every change of desired state.
     pub(crate) async fn refresh(&self) -> Result<(), StateError> {
+        self.fleet.follow(&self.state).await?;
         let services = self.state.services().await?;
         let wanted = services.into_iter().filter(|(_, record)| record.status != Status::Down);
         let names = wanted.map(|(key, _)| key.to_string()).collect();
@@ -99,19 +90,9 @@ impl Shared {
         Ok(())
     }
 
-    /// What every host reports now.
+    /// What every host reports now, or reported last.
     pub(crate) fn reports(&self) -> Vec<HostReport> {
-        let report = |(host, agent): (&String, &Arc<dyn Agent>)| {
-            let mut report = agent.report().borrow().clone();
-            // An agent that has not looked yet has not named itself either.
-            report.host.clone_from(host);
-            report
-        };
-        self.agents.iter().map(report).collect()
-    }
-
-    pub(crate) fn agent(&self, host: &str) -> Result<&Arc<dyn Agent>, Problem> {
-        self.agents.get(host).ok_or_else(|| Problem::new(Code::NotFound, format!("there is no host {host}")))
+        self.fleet.reports()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One change of desired state: everything it read must still be so when it is committed.
 
 use super::keys::{self, ServiceKey};
-use super::records::{Cluster, RevisionRecord, SecretRecord, ServiceRecord, TombstoneRecord, VolumeRecord};
+use super::records::{Cluster, HostRecord, RevisionRecord, SecretRecord, ServiceRecord, TombstoneRecord, VolumeRecord};
 use super::{Error, decode};
 use scs_plan::slot::Slot;
 use scs_ports::state::{StateStore, Transaction};
@@ -81,6 +81,18 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn put_secret(&mut self, service: &ServiceKey, record: &SecretRecord) {
         self.put(&service.secret(&record.name), record);
+    }
+
+    pub(crate) async fn host(&mut self, name: &str) -> Result<Option<HostRecord>, Error> {
+        self.get(&keys::host(name)).await
+    }
+
+    pub(crate) fn put_host(&mut self, record: &HostRecord) {
+        self.put(&keys::host(&record.name), record);
+    }
+
+    pub(crate) fn delete_host(&mut self, name: &str) {
+        self.transaction.delete.push(keys::host(name));
     }
 
     /// Raises the revision of assignments, which makes agents look; gives the new one.

@@ -5,6 +5,12 @@ use scs_ports::volume::VolumeId;
 
 /// Where the id of the cluster and the revision of assignments are.
 pub(super) const CLUSTER: &str = "cluster";
+/// Where hosts are.
+pub(super) const HOSTS: &str = "host/";
+
+pub(super) fn host(name: &str) -> String {
+    format!("{HOSTS}{name}")
+}
 
 /// A service of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

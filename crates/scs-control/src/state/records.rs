@@ -137,3 +137,30 @@ pub(crate) struct SecretRecord {
     pub(crate) source: String,
     pub(crate) changed: SystemTime,
 }
+
+/// A host that has joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HostRecord {
+    pub(crate) name: String,
+    /// `host:port` of its agent.
+    pub(crate) address: String,
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Takes nothing new.
+    #[serde(default)]
+    pub(crate) drained: bool,
+    pub(crate) joined: SystemTime,
+    /// Version of the program that it joined with.
+    #[serde(default)]
+    pub(crate) version: String,
+    /// Certificates that were issued to it and have not ended, the newest last.
+    #[serde(default)]
+    pub(crate) certificates: Vec<IssuedRecord>,
+}
+
+/// A certificate that was issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IssuedRecord {
+    pub(crate) serial: String,
+    pub(crate) not_after: SystemTime,
+}

@@ -381,7 +381,7 @@ async fn ten_revisions_are_kept_with_their_images() {
     let history = plane.handle.history("dev", "blog").await.expect("kept");
     assert_eq!(history.iter().map(|it| it.revision).collect::<Vec<_>>(), (4..=13).rev().collect::<Vec<_>>());
     let pruned = plane.handle.prune().await.expect("pruned");
-    assert_eq!(pruned.removed.len(), 3, "{:?}", pruned.removed);
+    assert_eq!(pruned.value.removed.len(), 3, "{pruned:?}");
     assert_eq!(plane.world.model().kept.as_ref().expect("asked").len(), 11, "ten sites and one database");
 }
 

@@ -3,6 +3,7 @@
 mod api;
 mod changes;
 mod durability;
+mod hosts;
 mod secrets;
 mod volumes;
 mod world;

@@ -72,15 +72,15 @@ async fn a_volume_is_deleted_only_when_nobody_wants_or_uses_it() {
     let plane = Plane::start(directory.path(), &World::new()).await;
     plane.up(&blog("dev", 1)).await.expect("accepted");
     assert_eq!(plane.handle.remove_volume(DATA).await.expect_err("refused").code, Code::Conflict);
-    let listed = plane.handle.volumes().await.expect("listed");
+    let listed = plane.handle.volumes().await.expect("listed").value;
     assert_eq!((listed[0].id.as_str(), listed[0].in_use), (DATA, true));
     assert_eq!(listed[0].place.as_deref(), Some("/volumes/data"));
 
     plane.down("dev", "blog").await;
-    assert_eq!(plane.handle.volumes().await.expect("listed").len(), 1, "data stays");
+    assert_eq!(plane.handle.volumes().await.expect("listed").value.len(), 1, "data stays");
     plane.handle.remove_volume(DATA).await.expect("removed");
     assert_eq!(plane.world.model().removed_volumes, [DATA]);
-    assert!(plane.handle.volumes().await.expect("listed").is_empty());
+    assert!(plane.handle.volumes().await.expect("listed").value.is_empty());
     assert_eq!(plane.handle.remove_volume(DATA).await.expect_err("gone").code, Code::NotFound);
 }
 
@@ -122,6 +122,6 @@ async fn instances_share_a_shared_volume_and_have_no_permit() {
     let assigned = plane.world.assigned();
     let grants: Vec<_> = assigned.assignments.iter().filter_map(|it| it.volumes.get("uploads")).collect();
     assert_eq!((grants.len(), grants[0].epoch), (2, 0));
-    let ids: Vec<String> = plane.handle.volumes().await.expect("listed").into_iter().map(|it| it.id).collect();
+    let ids: Vec<String> = plane.handle.volumes().await.expect("listed").value.into_iter().map(|it| it.id).collect();
     assert_eq!(ids, [DATA, "dev/blog/wordpress/uploads"]);
 }

@@ -1,8 +1,10 @@
 //! A model world: one host whose agent does at once what it is told, unless a test says otherwise.
 
+mod cluster;
 mod deployments;
 mod neighbours;
 
+pub use cluster::Cluster;
 pub use deployments::{blog, role};
 pub use neighbours::{Memory, Registry};
 
@@ -16,7 +18,7 @@ use scs_api::deploy::{BuildRequest, Caller, Event, PlanRequest, UpRequest};
 use scs_api::error::{Code, Problem};
 use scs_api::log::{LogLine, LogQuery};
 use scs_api::routes::{ExecQuery, Pruned};
-use scs_control::agents::{Agent, ByteStream, ExecInput, ExecOutput, ExecSession, OutputLine, VolumeAt};
+use scs_control::agents::{Agent, ByteStream, ExecInput, ExecOutput, ExecSession, OutputLine, Reachability, VolumeAt};
 use scs_control::store::Embedded;
 use scs_control::{EventStream, Handle, Options, Ports, Service};
 use scs_manifest::compiled::{Deployment, Role};
@@ -66,6 +68,8 @@ pub struct Model {
 
 /// An agent of a host where nothing is real.
 pub struct World {
+    host: String,
+    reachable: watch::Sender<Reachability>,
     pub model: Mutex<Model>,
     report: watch::Sender<HostReport>,
     output: broadcast::Sender<OutputLine>,
@@ -79,11 +83,35 @@ impl std::fmt::Debug for World {
 
 impl World {
     pub fn new() -> Arc<Self> {
+        Self::named("here")
+    }
+
+    pub fn named(host: &str) -> Arc<Self> {
         Arc::new(Self {
+            host: host.to_owned(),
+            reachable: watch::Sender::new(Reachability::Reachable { since: SystemTime::UNIX_EPOCH }),
             model: Mutex::default(),
             report: watch::Sender::new(HostReport::default()),
             output: broadcast::channel(64).0,
         })
+    }
+
+    /// Whether it answers from now on.
+    pub fn answers(&self, answers: bool) {
+        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
+        let why = "connection refused".to_owned();
+        self.reachable.send_replace(if answers {
+            Reachability::Reachable { since }
+        } else {
+            Reachability::Unreachable { since, why }
+        });
+    }
+
+    fn refuse_silent(&self) -> Result<(), Problem> {
+        match &*self.reachable.borrow() {
+            Reachability::Reachable { .. } => Ok(()),
+            _ => Err(Problem::new(Code::EngineUnavailable, format!("host {} does not answer", self.host))),
+        }
     }
 
     pub fn model(&self) -> std::sync::MutexGuard<'_, Model> {
@@ -115,7 +143,7 @@ impl World {
 
     fn act(&self, model: &mut Model) {
         let Some(assigned) = model.assigned.last().cloned() else { return };
-        let mut report = HostReport { host: "here".to_owned(), revision: assigned.revision, ..HostReport::default() };
+        let mut report = HostReport { host: self.host.clone(), revision: assigned.revision, ..HostReport::default() };
         for slot in &assigned.tombstones {
             if model.scripts.get(&slot.role) == Some(&Script::NeverGoes) {
                 continue;
@@ -244,10 +272,15 @@ fn container_report(container: &Container) -> ContainerReport {
 #[async_trait]
 impl Agent for World {
     fn host(&self) -> &str {
-        "here"
+        &self.host
+    }
+
+    fn reachable(&self) -> watch::Receiver<Reachability> {
+        self.reachable.subscribe()
     }
 
     async fn assign(&self, assignments: Assignments) -> Result<(), Problem> {
+        self.refuse_silent()?;
         let mut model = self.model();
         if let Some(problem) = &model.refuse {
             return Err(problem.clone());
@@ -286,10 +319,12 @@ impl Agent for World {
     }
 
     async fn images(&self) -> Result<BTreeSet<String>, Problem> {
+        self.refuse_silent()?;
         Ok(self.model().images.clone())
     }
 
     async fn logs(&self, query: LogQuery) -> Result<BoxStream<'static, LogLine>, Problem> {
+        self.refuse_silent()?;
         let lines: Vec<LogLine> = self
             .model()
             .containers
@@ -349,6 +384,7 @@ impl Agent for World {
     }
 
     async fn prune(&self, keep: BTreeSet<String>) -> Result<Pruned, Problem> {
+        self.refuse_silent()?;
         let mut model = self.model();
         let removed = model.images.iter().filter(|it| !keep.contains(*it)).cloned().collect();
         model.images.retain(|it| keep.contains(it));
@@ -367,7 +403,10 @@ pub struct Plane {
 
 impl Plane {
     pub async fn start(directory: &Path, world: &Arc<World>) -> Self {
-        let (service, handle) = open(directory, world).await.expect("opens");
+        Self::run(open(directory, world).await.expect("opens"), world)
+    }
+
+    pub fn run((service, handle): (Service, Handle), world: &Arc<World>) -> Self {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(service.run(shutdown.clone()));
         Self { handle, world: world.clone(), shutdown, task }
@@ -410,6 +449,7 @@ pub async fn open(directory: &Path, world: &Arc<World>) -> Result<(Service, Hand
     let ports = Ports {
         store: Arc::new(store),
         agents: vec![world.clone()],
+        connect: None,
         discovery: Arc::new(Registry),
         bundles: Arc::new(Memory::default()),
     };

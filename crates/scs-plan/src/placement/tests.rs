@@ -9,6 +9,7 @@ fn hosts() -> Vec<Host> {
             name: name.to_owned(),
             labels: [("zone".to_owned(), zone.to_owned())].into(),
             seen: true,
+            closed: None,
         })
         .into()
 }
@@ -47,4 +48,16 @@ fn labels_decide_and_an_impossible_wish_says_why() {
         placer.place("web", &nowhere, None),
         Err(Unplaceable::NoSuchHost { host: "h9".to_owned(), hosts: "h1, h2, h3".to_owned() })
     );
+}
+
+#[test]
+fn a_closed_host_keeps_what_it_has_and_gets_nothing_new() {
+    let mut hosts = hosts();
+    hosts[0].closed = Some("is drained".to_owned());
+    let mut placer = Placer::new(&hosts);
+    assert_eq!(placer.place("web", &Placement::default(), Some("h1")), Ok("h1"));
+    assert_eq!(placer.place("web", &Placement::default(), None), Ok("h2"));
+    let there = Placement { host: Some("h1".to_owned()), ..Placement::default() };
+    let refusal = placer.place("web", &there, None).expect_err("closed");
+    assert_eq!(refusal.to_string(), "no host that it may be on takes anything new: h1 is drained");
 }

@@ -72,7 +72,7 @@ impl World {
 }
 
 fn one_host() -> Vec<Host> {
-    vec![Host { name: "here".to_owned(), labels: BTreeMap::new(), seen: true }]
+    vec![Host { name: "here".to_owned(), seen: true, ..Host::default() }]
 }
 
 fn blog() -> Deployment {
@@ -221,7 +221,7 @@ fn a_stopped_slot_is_started_by_up() {
 fn a_role_moves_when_its_host_is_no_longer_allowed() {
     let (mut world, old) = (World::default(), blog());
     world.apply(&world.plan(&old, None, &one_host()), &old);
-    let hosts = [one_host(), vec![Host { name: "there".to_owned(), labels: BTreeMap::new(), seen: true }]].concat();
+    let hosts = [one_host(), vec![Host { name: "there".to_owned(), seen: true, ..Host::default() }]].concat();
     let mut new = old.clone();
     new.roles["wordpress"].placement.host = Some("there".to_owned());
     let plan = world.plan(&new, Some(&old), &hosts);

@@ -61,6 +61,7 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
         scs_control::Ports {
             store: Arc::new(store),
             agents: vec![Arc::new(installation.local(agent_handle))],
+            connect: None,
             discovery: Arc::new(looking),
             bundles: Arc::new(installation.bundles()),
         },

@@ -1,0 +1,38 @@
+//! Requests about hosts.
+
+use super::Api;
+use super::answer::Answer;
+use super::extract::{Document, Part};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Json;
+use scs_api::host::{HostDetails, HostInfo, LabelRequest};
+
+pub(super) async fn list(State(api): State<Api>) -> Answer<Json<Vec<HostInfo>>> {
+    Ok(Json(api.handle.hosts().await?))
+}
+
+pub(super) async fn inspect(State(api): State<Api>, Part(host): Part) -> Answer<Json<HostDetails>> {
+    Ok(Json(api.handle.host(&host).await?))
+}
+
+pub(super) async fn label(
+    State(api): State<Api>,
+    Part(host): Part,
+    Document(request): Document<LabelRequest>,
+) -> Answer<Json<HostDetails>> {
+    Ok(Json(api.handle.label_host(&host, request).await?))
+}
+
+pub(super) async fn drain(State(api): State<Api>, Part(host): Part) -> Answer<Json<HostDetails>> {
+    Ok(Json(api.handle.mark_drained(&host, true).await?))
+}
+
+pub(super) async fn undrain(State(api): State<Api>, Part(host): Part) -> Answer<Json<HostDetails>> {
+    Ok(Json(api.handle.mark_drained(&host, false).await?))
+}
+
+pub(super) async fn remove(State(api): State<Api>, Part(host): Part) -> Answer<StatusCode> {
+    api.handle.remove_host(&host).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
