@@ -4,6 +4,7 @@ pub mod change;
 #[cfg(test)]
 mod fixture;
 pub mod lifecycle;
+pub mod movement;
 pub mod order;
 pub mod placement;
 pub mod plan;

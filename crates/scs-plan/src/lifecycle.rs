@@ -8,7 +8,7 @@
 //! `candidate` runs beside the old one until it is healthy; `current` is the one that fills the slot; `retiring` ones
 //! withdraw and stop; `last` is the one that ended last, kept for its logs.
 
-mod chance;
+pub(crate) mod chance;
 mod fact;
 mod frozen;
 mod instance;

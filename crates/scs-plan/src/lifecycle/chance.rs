@@ -4,14 +4,14 @@ use std::time::Duration;
 
 /// A small random number generator (splitmix64): jitter and run ids need spread, not secrecy.
 #[derive(Debug, Clone)]
-pub(super) struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,12 +20,12 @@ impl Chance {
     }
 
     /// A run id: 12 hexadecimal digits, so that it is a DNS label and unlikely to come twice.
-    pub(super) fn run_id(&mut self) -> String {
+    pub(crate) fn run_id(&mut self) -> String {
         format!("{:012x}", self.next() >> 16)
     }
 
     /// `first`, doubled for every failure after the first up to `most`, a quarter more or less.
-    pub(super) fn pause(&mut self, failures: u32, first: Duration, most: Duration) -> Duration {
+    pub(crate) fn pause(&mut self, failures: u32, first: Duration, most: Duration) -> Duration {
         let base = first.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(most);
         let thousandths = 750 + u32::try_from(self.next() % 501).unwrap_or(0);
         base.saturating_mul(thousandths) / 1000
