@@ -64,6 +64,8 @@ pub enum Code {
     StalePlan,
     /// Somebody else applies a change to this service.
     Locked,
+    /// A server or host does not answer, or cannot be trusted.
+    Unavailable,
     /// The container engine does not answer.
     EngineUnavailable,
     /// A role did not come to be what was asked.

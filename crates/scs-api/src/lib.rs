@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod deploy;
 pub mod error;
+pub mod exec;
 pub mod host;
 pub mod inspect;
 pub mod log;

@@ -38,8 +38,7 @@ use serde::{Deserialize, Serialize};
 /// Name of a header of an answer: something the reader should know, one sentence in UTF-8; there may be several.
 pub const WARNING: &str = "scs-warning";
 
-/// Query of an exec. Over the WebSocket, each binary message starts with a channel byte: client 0 stdin, 3 resize (two big-endian
-/// u16: columns, rows), 4 end of stdin; server 1 stdout, 2 stderr, 9 exit code (big-endian i64), 10 an error as JSON [`crate::error::Problem`].
+/// Query of an exec. [`crate::exec`] is what passes over the WebSocket.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ExecQuery {
     /// The command as a JSON array.

@@ -7,10 +7,12 @@ use futures_util::stream::BoxStream;
 use scs_api::agent::{Assignments, HostReport};
 use scs_api::deploy::{BuildRequest, Event};
 use scs_api::error::Problem;
+pub use scs_api::exec::{Input as ExecInput, Output as ExecOutput};
 use scs_api::log::{LogLine, LogQuery};
 use scs_api::routes::{ExecQuery, Pruned};
 use scs_plan::slot::Slot;
 use scs_ports::volume::VolumeId;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -100,7 +102,7 @@ pub enum Reachability {
 }
 
 /// A line of output of a long step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputLine {
     /// Whose.
     pub slot: Slot,
@@ -109,7 +111,7 @@ pub struct OutputLine {
 }
 
 /// A volume, with all that its method needs to find it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VolumeAt {
     /// Which one.
     pub id: VolumeId,
@@ -128,7 +130,7 @@ pub struct VolumeAt {
 }
 
 /// What a host says of a volume.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeSeen {
     /// Where it is, in words.
     pub place: Option<String>,
@@ -148,33 +150,4 @@ impl std::fmt::Debug for ExecSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ExecSession").finish_non_exhaustive()
     }
-}
-
-/// What goes into a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ExecInput {
-    /// Bytes for its standard input.
-    Data(Bytes),
-    /// Its terminal has another size now.
-    Resize {
-        /// Columns.
-        columns: u16,
-        /// Rows.
-        rows: u16,
-    },
-    /// Its standard input ends.
-    End,
-}
-
-/// What comes out of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ExecOutput {
-    /// Bytes of its standard output, or of its terminal.
-    Stdout(Bytes),
-    /// Bytes of its standard error.
-    Stderr(Bytes),
-    /// It has ended.
-    Exit(i64),
-    /// It could not be run, or followed to its end.
-    Failed(Problem),
 }

@@ -30,7 +30,7 @@ impl Exit {
     pub fn of(code: Code) -> Self {
         match code {
             Code::BadRequest => Self::USAGE,
-            Code::EngineUnavailable => Self::UNAVAILABLE,
+            Code::Unavailable | Code::EngineUnavailable => Self::UNAVAILABLE,
             Code::Locked => Self::LOCKED,
             Code::Forbidden | Code::NotFound | Code::Conflict | Code::StalePlan | Code::Failed | Code::Internal => {
                 Self::FAILED

@@ -1,6 +1,6 @@
 //! Paths of the API with their parts escaped.
 
-use std::fmt::Write as _;
+pub use scs_client::paths::{escape, query};
 
 /// A path below a service: `/v1/services/ENV/SERVICE/rest`.
 #[must_use]
@@ -14,34 +14,6 @@ pub fn role(environment: &str, service_name: &str, role: &str, verb: &str) -> St
     service(environment, service_name, &format!("roles/{}/{verb}", escape(role)))
 }
 
-/// A path with a query; pairs without a value are left out.
-#[must_use]
-pub fn query(path: &str, pairs: &[(&str, Option<String>)]) -> String {
-    let mut text = path.to_owned();
-    let mut separator = '?';
-    for (name, value) in pairs {
-        if let Some(value) = value {
-            let _ = write!(text, "{separator}{name}={}", escape(value));
-            separator = '&';
-        }
-    }
-    text
-}
-
-/// Percent-encodes all but the unreserved characters.
-#[must_use]
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,7 +21,5 @@ mod tests {
     #[test]
     fn whatever_is_typed_stays_one_part_of_the_path() {
         assert_eq!(service("dev", "../x?y", "plan"), "/v1/services/dev/..%2Fx%3Fy/plan");
-        let pairs = [("a", Some("1 &2".to_owned())), ("b", None), ("c", Some("ü".to_owned()))];
-        assert_eq!(query("/v1/logs", &pairs), "/v1/logs?a=1%20%262&c=%C3%BC");
     }
 }

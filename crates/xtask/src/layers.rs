@@ -10,7 +10,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("pure core", &["disco-proto", "disco-core", "scs-manifest", "scs-plan"]),
     ("port", &["scs-ports", "scs-api"]),
     ("adapter", &["scs-engine-docker", "scs-image", "scs-pki", "scs-provision", "scs-helper"]),
-    ("shell", &["disco-server", "disco-client", "scs-agent", "scs-control"]),
+    ("shell", &["disco-server", "disco-client", "scs-agent", "scs-client", "scs-control"]),
     ("binary", &["scs"]),
     ("development", &["scs-cluster", "scs-testkit", "scs-e2e", "xtask"]),
 ];

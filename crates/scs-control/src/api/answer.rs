@@ -31,7 +31,7 @@ impl IntoResponse for Refusal {
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::Conflict | Code::StalePlan => StatusCode::CONFLICT,
             Code::Locked => StatusCode::LOCKED,
-            Code::EngineUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::Unavailable | Code::EngineUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::Failed => StatusCode::UNPROCESSABLE_ENTITY,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };

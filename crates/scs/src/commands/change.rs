@@ -59,7 +59,7 @@ pub async fn follow_as(
             Some(Ok(Event::Done { revision, addresses })) => break Ok(Done { revision, addresses }),
             Some(Ok(Event::Failed { problem })) => break Err(problem.into()),
             Some(Ok(event)) => progress.event(&event),
-            Some(Err(failure)) => break Err(failure),
+            Some(Err(error)) => break Err(error.into()),
             None => {
                 break Err(Failure::unavailable("`scs dev` ended before it was done")
                     .hint("containers keep running; run the same command again"));

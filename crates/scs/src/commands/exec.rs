@@ -2,12 +2,12 @@
 
 use super::{Context, Outcome};
 use crate::cli::look::Exec;
-use crate::client::Client;
-use crate::client::exec::{Input, Output, Sender};
+use crate::client::{Client, Sender};
 use crate::exit::{Exit, Failure};
 use crate::output::Printer;
 use crate::paths;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use scs_api::exec::{Input, Output};
 use scs_api::inspect::Instance;
 use std::io::{IsTerminal as _, Write as _, stderr, stdin, stdout};
 use tokio::io::AsyncReadExt as _;
@@ -78,8 +78,9 @@ pub(super) async fn attach(context: &Context, client: &Client, path: &str, input
         };
         match output {
             Ok(Output::Exit(code)) => break Ok(Exit(u8::try_from(code).unwrap_or(1))),
+            Ok(Output::Failed(problem)) => break Err(problem.into()),
             Ok(output) => write(&context.printer, &output)?,
-            Err(failure) => break Err(failure),
+            Err(error) => break Err(error.into()),
         }
     };
     feeder.abort();
@@ -95,7 +96,7 @@ fn write(printer: &Printer, output: &Output) -> Result<(), Failure> {
             let _ = stderr().lock().write_all(bytes);
             Ok(())
         }
-        Output::Exit(_) => Ok(()),
+        Output::Exit(_) | Output::Failed(_) => Ok(()),
     }
 }
 
@@ -107,15 +108,15 @@ async fn feed(sender: &mut Sender, tty: bool) {
         let input = tokio::select! {
             read = stdin.read(&mut buffer) => match read {
                 Ok(0) | Err(_) => Input::End,
-                Ok(count) => Input::Stdin(buffer[..count].to_vec()),
+                Ok(count) => Input::Data(buffer[..count].to_vec().into()),
             },
             Some(()) = async { match &mut resized { Some(signal) => signal.recv().await, None => std::future::pending().await } } => {
                 let (columns, rows) = size();
-                Input::Resize(columns, rows)
+                Input::Resize { columns, rows }
             }
         };
         let last = matches!(input, Input::End);
-        if !sender.send(input).await || last {
+        if !sender.send(&input).await || last {
             return;
         }
     }

@@ -35,5 +35,5 @@ pub async fn run(context: &Context, args: &Plan) -> Outcome {
 pub async fn ask(client: &Client, loaded: &Loaded) -> Result<PlanResponse, Failure> {
     let deployment = &loaded.deployment;
     let path = paths::service(&deployment.environment, &deployment.service, "plan");
-    client.post(&path, &PlanRequest { deployment: deployment.clone(), origin: loaded.origin.clone() }).await
+    Ok(client.post(&path, &PlanRequest { deployment: deployment.clone(), origin: loaded.origin.clone() }).await?)
 }

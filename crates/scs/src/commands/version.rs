@@ -3,18 +3,18 @@
 use super::{Context, Outcome};
 use crate::cli::host::Version;
 use crate::cli::target::Format;
-use crate::client::Client;
-use crate::exit::{Exit, Failure};
+use crate::client;
+use crate::exit::Exit;
 use scs_api::inspect;
 use serde_json::json;
 
 /// Runs it.
 pub async fn run(context: &Context, args: &Version) -> Outcome {
-    let client = Client::new(&context.files().socket());
+    let client = client::of_socket(&context.files().socket());
     let server = match client.get::<inspect::Version>("/v1/version").await {
         Ok(server) => Some(server),
-        Err(failure) if failure.exit() == Exit::UNAVAILABLE => None,
-        Err(failure) => return Err::<Exit, Failure>(failure),
+        Err(error) if error.is_unavailable() => None,
+        Err(error) => return Err(error.into()),
     };
     let own = env!("CARGO_PKG_VERSION");
     if args.output.output == Format::Json {

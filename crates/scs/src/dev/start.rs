@@ -1,7 +1,7 @@
 //! Finds the running `scs dev`, or starts one that outlives the command which needed it.
 
 use super::{Files, log};
-use crate::client::Client;
+use crate::client::{self, Client};
 use crate::exit::{Exit, Failure};
 use crate::output::Printer;
 use scs_api::inspect::Version;
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(15);
 /// # Errors
 /// With exit code 69 where none runs.
 pub async fn find(files: &Files, printer: &Printer) -> Result<(Client, Version), Failure> {
-    let client = Client::new(&files.socket());
+    let client = client::of_socket(&files.socket());
     let version: Version = client.get("/v1/version").await?;
     if version.version != env!("CARGO_PKG_VERSION") {
         printer.warn(format!(

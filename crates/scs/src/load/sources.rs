@@ -125,7 +125,7 @@ pub async fn send(client: &Client, path: &str, tree: source::Tree) -> Result<(),
     let bytes = ReaderStream::with_capacity(tokio::fs::File::from_std(file), 256 << 10);
     let sent = client.upload(path, bytes.boxed()).await;
     drop(directory);
-    sent
+    Ok(sent?)
 }
 
 /// A finding about a place, for what is looked up after compiling.

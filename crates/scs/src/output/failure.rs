@@ -54,6 +54,7 @@ fn fallback(code: Code) -> &'static str {
         Code::Conflict => "`scs ps` shows the state it is in",
         Code::StalePlan => "run `scs up` again to see the plan against what is there now",
         Code::Locked => "wait for the other command to end, then try again",
+        Code::Unavailable => "containers keep running; see whether it runs and the network leads there",
         Code::EngineUnavailable => "`scs doctor` says what is the matter with the engine",
         Code::Failed => "`scs ps` shows where it stands, `scs logs` what it wrote",
         Code::Internal => "the log of `scs dev` may say more; `scs doctor` says where it is",
