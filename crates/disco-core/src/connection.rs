@@ -1,11 +1,12 @@
 //! Connections: who speaks, whether it still does, and how much.
 
-use disco_proto::{Failure, Limit};
+use disco_proto::{Code, Failure, Limit, Message};
 
 use crate::{
     core::Core,
     grants::Grants,
     input::{Conn, Effect, Time},
+    require::RequirementId,
     session::{MISSED, SessionId},
     timers::Timer,
 };
@@ -64,6 +65,55 @@ impl Core {
             self.conns.remove(&conn);
             out.push(Effect::Close(conn));
         }
+    }
+
+    /// What a peer has and may no longer have goes at once. The peer is disconnected then, so that it comes back and hears from the
+    /// refusals what that was.
+    pub(crate) fn granted(&mut self, conn: Conn, grants: &Grants, out: &mut Vec<Effect>) {
+        let Some(connection) = self.conns.get_mut(&conn) else { return };
+        if connection.grants == *grants {
+            return;
+        }
+        connection.grants = grants.clone();
+        let Some(id) = connection.session else { return };
+        let mut lost = self.revoke(id, grants, out);
+        let requirements: Vec<RequirementId> = self.sessions[&id].requirements.values().copied().collect();
+        for requirement in requirements {
+            if grants.may_require(&self.requirements[&requirement].query).is_err() {
+                self.forget(requirement, out);
+                lost = true;
+            }
+        }
+        if lost || !grants.is_host(&self.sessions[&id].owner) {
+            let words = "what this peer may do has changed, and it had what it may no longer have; come back";
+            self.say(conn, Failure::new(Code::Forbidden, words), out);
+            self.hang_up(id, out);
+        }
+    }
+
+    /// A peer is to go. Its session is kept for no longer than a heartbeat may be missed, whatever window it asked for: who has a
+    /// better certificate comes back with that.
+    pub(crate) fn refused(&mut self, conn: Conn, failure: Failure, out: &mut Vec<Effect>) {
+        let Some(connection) = self.conns.get(&conn) else { return };
+        let session = connection.session;
+        self.say(conn, failure, out);
+        let Some(id) = session else {
+            self.conns.remove(&conn);
+            out.push(Effect::Close(conn));
+            return;
+        };
+        let brief = self.options.heartbeat * MISSED;
+        let session = self.sessions.get_mut(&id).expect("a connection's session exists");
+        session.parked = None;
+        session.window = session.window.min(brief);
+        self.changes += 1;
+        self.hang_up(id, out);
+    }
+
+    /// Says what is wrong with the peer itself, which did not ask.
+    fn say(&mut self, conn: Conn, failure: Failure, out: &mut Vec<Effect>) {
+        self.counters.refused(failure.code, failure.limit);
+        out.push(Effect::Send(conn, Box::new(Message::Answer { id: None, result: Err(failure) })));
     }
 
     pub(crate) fn disconnected(&mut self, conn: Conn) {

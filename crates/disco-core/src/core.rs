@@ -77,6 +77,8 @@ impl Core {
         self.advance(now, out);
         match input {
             Input::Connected(conn, grants) => self.connected(conn, grants),
+            Input::Granted(conn, grants) => self.granted(conn, &grants, out),
+            Input::Refused(conn, failure) => self.refused(conn, failure, out),
             Input::Disconnected(conn) => self.disconnected(conn),
             Input::Received(conn, message) => self.received(conn, *message, out),
             Input::Tick => {}

@@ -25,23 +25,35 @@ pub struct Permit {
     pub require: Vec<Scope>,
 }
 
-/// Part of the names: `environment/service`, either of them possibly `*`, any.
+/// Part of the names: `environment/service` or `environment/service/role`, each of them possibly `*`, any.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
     /// `None`: any.
     environment: Option<Box<str>>,
     /// `None`: any.
     service: Option<Box<str>>,
+    /// `None`: any.
+    role: Option<Box<str>>,
 }
 
 /// A text is not a scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not `environment/service`, each a DNS label or `*`")]
+#[error("`{0}` is not `environment/service` or `environment/service/role`, each a DNS label or `*`")]
 pub struct NotAScope(String);
 
 impl Scope {
-    /// Whether names of this environment and service are in it.
+    /// Whether every name of this environment and service is in it, whatever the role.
     pub fn covers(&self, environment: &str, service: &str) -> bool {
+        self.role.is_none() && self.touches(environment, service)
+    }
+
+    /// Whether names of this environment, service and role are in it. The role `*` stands for all of them.
+    pub fn covers_role(&self, environment: &str, service: &str, role: &str) -> bool {
+        self.role.as_deref().is_none_or(|own| own == role) && self.touches(environment, service)
+    }
+
+    /// Whether any name of this environment and service is in it.
+    pub fn touches(&self, environment: &str, service: &str) -> bool {
         self.environment.as_deref().is_none_or(|own| own == environment)
             && self.service.as_deref().is_none_or(|own| own == service)
     }
@@ -55,20 +67,30 @@ impl FromStr for Scope {
             "*" => Some(None),
             part => label(part).then(|| Some(part.into())),
         };
-        text.split_once('/')
-            .and_then(|(environment, service)| Some(Self { environment: part(environment)?, service: part(service)? }))
-            .ok_or_else(|| NotAScope(text.chars().take(80).collect()))
+        let (environment, rest) = text.split_once('/').unwrap_or((text, ""));
+        let (service, role) = rest.split_once('/').unwrap_or((rest, "*"));
+        let parts = (part(environment), part(service), part(role));
+        let (Some(environment), Some(service), Some(role)) = parts else {
+            return Err(NotAScope(text.chars().take(80).collect()));
+        };
+        Ok(Self { environment, service, role })
     }
 }
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = |part: &Option<Box<str>>| part.as_deref().unwrap_or("*").to_owned();
-        write!(f, "{}/{}", part(&self.environment), part(&self.service))
+        write!(f, "{}/{}", part(&self.environment), part(&self.service))?;
+        self.role.as_ref().map_or(Ok(()), |role| write!(f, "/{role}"))
     }
 }
 
 impl Grants {
+    /// Nothing at all, as whoever.
+    pub fn nothing() -> Self {
+        Grants::Only(Arc::new(Permit { host: String::new(), provide: Vec::new(), require: Vec::new() }))
+    }
+
     /// Takes the peer's word for who it is, or refuses it; the host it must be is filled in.
     pub(crate) fn introduce(&self, open: &mut Open) -> Result<(), Failure> {
         let Grants::Only(permit) = self else { return Ok(()) };
@@ -84,6 +106,14 @@ impl Grants {
         }
     }
 
+    /// Whether a peer may be that host.
+    pub(crate) fn is_host(&self, host: &str) -> bool {
+        match self {
+            Grants::Everything => true,
+            Grants::Only(permit) => permit.host == host,
+        }
+    }
+
     pub(crate) fn may_provide(&self, provision: &Provision) -> Result<(), Failure> {
         self.may_provide_name(&provision.name)?;
         match (self, provision.attributes.get("host")) {
@@ -96,20 +126,22 @@ impl Grants {
 
     pub(crate) fn may_provide_name(&self, name: &Name) -> Result<(), Failure> {
         let Grants::Only(permit) = self else { return Ok(()) };
-        if covered(&permit.provide, &name.environment, &name.service) {
+        let Name { environment, service, role, .. } = name;
+        if permit.provide.iter().any(|scope| scope.covers_role(environment, service, role)) {
             return Ok(());
         }
-        let (environment, service) = (&name.environment, &name.service);
-        Err(forbidden(&format!("{} may not provide in {environment}/{service}", permit.host)))
+        let part = part(permit.provide.iter(), environment, service, role);
+        Err(forbidden(&format!("{} may not provide in {part}", permit.host)))
     }
 
     pub(crate) fn may_require(&self, query: &Query) -> Result<(), Failure> {
         let Grants::Only(permit) = self else { return Ok(()) };
-        if covered(&permit.require, &query.environment, &query.service) {
+        let Query { environment, service, role, .. } = query;
+        if permit.require.iter().any(|scope| scope.covers_role(environment, service, role)) {
             return Ok(());
         }
-        let (environment, service) = (&query.environment, &query.service);
-        Err(forbidden(&format!("{} may not require in {environment}/{service}", permit.host)))
+        let part = part(permit.require.iter(), environment, service, role);
+        Err(forbidden(&format!("{} may not require in {part}", permit.host)))
     }
 
     /// Whether it may know of names of this environment and service.
@@ -117,16 +149,20 @@ impl Grants {
         match self {
             Grants::Everything => true,
             Grants::Only(permit) => {
-                covered(&permit.require, environment, service) || covered(&permit.provide, environment, service)
+                permit.require.iter().chain(&permit.provide).any(|scope| scope.touches(environment, service))
             }
         }
     }
 }
 
-fn covered(scopes: &[Scope], environment: &str, service: &str) -> bool {
-    scopes.iter().any(|scope| scope.covers(environment, service))
+/// What was refused: the service, or the role of it where others are granted.
+fn part<'a>(mut scopes: impl Iterator<Item = &'a Scope>, environment: &str, service: &str, role: &str) -> String {
+    match scopes.any(|scope| scope.touches(environment, service)) {
+        true => format!("{environment}/{service}/{role}"),
+        false => format!("{environment}/{service}"),
+    }
 }
 
 fn forbidden(words: &str) -> Failure {
-    Failure::new(Code::Forbidden, format!("{words}; whoever issued its certificate decides that"))
+    Failure::new(Code::Forbidden, format!("{words}; its certificate and what is assigned to it decide that"))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use disco_proto::Message;
+use disco_proto::{Failure, Message};
 
 use crate::{grants::Grants, observe::Observed};
 
@@ -18,6 +18,10 @@ pub struct Conn(pub u64);
 pub enum Input {
     /// A client connected that may do this much.
     Connected(Conn, Grants),
+    /// What it may do is another now.
+    Granted(Conn, Grants),
+    /// Whoever let it in does so no longer, and this is why.
+    Refused(Conn, Failure),
     /// It sent a message.
     Received(Conn, Box<Message>),
     /// Its connection ended, whoever ended it.

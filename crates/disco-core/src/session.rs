@@ -215,10 +215,10 @@ impl Core {
         }
     }
 
-    /// What a session provides and its peer may no longer provide goes.
-    fn revoke(&mut self, id: SessionId, grants: &Grants, out: &mut Vec<Effect>) {
+    /// What a session provides and its peer may no longer provide goes; whether there was anything.
+    pub(crate) fn revoke(&mut self, id: SessionId, grants: &Grants, out: &mut Vec<Effect>) -> bool {
         if *grants == Grants::Everything {
-            return;
+            return false;
         }
         let session = self.sessions.get_mut(&id).expect("just resumed");
         let registry = &self.registry;
@@ -226,11 +226,13 @@ impl Core {
             let record = registry.record(*topic, key);
             record.is_none_or(|record| grants.may_provide_name(&record.endpoint.name).is_ok())
         };
-        let (kept, revoked) = std::mem::take(&mut session.provisions).into_iter().partition(granted);
+        let (kept, revoked): (_, BTreeSet<_>) = std::mem::take(&mut session.provisions).into_iter().partition(granted);
         session.provisions = kept;
-        for (topic, key) in BTreeSet::into_iter(revoked) {
+        let any = !revoked.is_empty();
+        for (topic, key) in revoked {
             self.remove(topic, &key, Reason::Left, out);
         }
+        any
     }
 
     fn window(&self, asked: Option<u64>) -> Duration {

@@ -38,9 +38,11 @@ pub enum Code {
     Unavailable,
     /// The peer may not do this; whoever issued its certificate decides that.
     Forbidden,
+    /// The peer's certificate has been revoked; the connection is closed.
+    Revoked,
 }
 
-const CODES: [(Code, i64, &str); 14] = [
+const CODES: [(Code, i64, &str); 15] = [
     (Code::Parse, -32700, "parse"),
     (Code::Invalid, -32600, "invalid_request"),
     (Code::Method, -32601, "method_not_found"),
@@ -55,6 +57,7 @@ const CODES: [(Code, i64, &str); 14] = [
     (Code::Limit, -32007, "limit"),
     (Code::Unavailable, -32008, "unavailable"),
     (Code::Forbidden, -32009, "forbidden"),
+    (Code::Revoked, -32010, "certificate_revoked"),
 ];
 
 impl Code {

@@ -3,12 +3,12 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use disco_core::{Conn, Grants};
 use disco_proto::{Code, Failure, Message, encode};
-use scs_pki::{Live, Trouble, identity_of, rustls::HandshakeKind};
+use scs_pki::{Live, Trouble, rustls::HandshakeKind};
 use tokio::{
     io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
     net::TcpStream,
@@ -18,6 +18,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     admission::{Admission, Guests, Seat},
+    admit::{Admit, Pass},
     connection::{self, Talk},
     registry::Event,
     traffic::Traffic,
@@ -33,6 +34,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) tls: Option<Arc<Live>>,
+    pub(crate) admit: Option<Arc<dyn Admit>>,
     pub(crate) admission: Admission,
     pub(crate) guests: Arc<Guests>,
     pub(crate) traffic: Arc<Traffic>,
@@ -43,12 +45,14 @@ pub(crate) struct Door {
 impl Door {
     pub(crate) fn new(
         tls: Option<Arc<Live>>,
+        admit: Option<Arc<dyn Admit>>,
         admission: Admission,
         traffic: Arc<Traffic>,
         events: mpsc::Sender<Event>,
     ) -> Arc<Self> {
         Arc::new(Self {
             tls,
+            admit,
             admission,
             guests: Guests::new(admission),
             traffic,
@@ -81,7 +85,7 @@ impl Door {
 
     async fn plain(&self, conn: Conn, stream: TcpStream, _seat: Seat) {
         let (reader, writer) = stream.into_split();
-        self.talk(Talk { conn, grants: Grants::Everything, buffered: false }, reader, writer).await;
+        self.talk(Talk { conn, pass: Pass::Fixed(Grants::Everything), buffered: false }, reader, writer).await;
     }
 
     /// Makes the handshake and looks at the certificate; `None` where the peer was refused.
@@ -95,14 +99,14 @@ impl Door {
     ) -> Option<(Talk, ReadHalf<TlsStream<TcpStream>>, WriteHalf<TlsStream<TcpStream>>, Seat)> {
         let stream = handshake(live, stream, peer, self).await?;
         let admitted = seat.and_then(|seat| {
-            let identity = identity_of(stream.get_ref().1, SystemTime::now()).map_err(|trouble| refusal(&trouble))?;
-            tracing::debug!(conn.number = conn.0, conn.peer = %peer, holder = %identity, "a peer has shown its certificate");
-            Ok((seat, identity.grants()))
+            let pass = Pass::of(stream.get_ref().1, self.admit.as_ref())?;
+            tracing::debug!(conn.number = conn.0, conn.peer = %peer, ?pass, "a peer has shown its certificate");
+            Ok((seat, pass))
         });
         match admitted {
-            Ok((seat, grants)) => {
+            Ok((seat, pass)) => {
                 let (reader, writer) = io::split(stream);
-                Some((Talk { conn, grants, buffered: true }, reader, writer, seat))
+                Some((Talk { conn, pass, buffered: true }, reader, writer, seat))
             }
             Err(failure) => {
                 self.refuse(stream, peer, failure).await;
@@ -127,10 +131,6 @@ impl Door {
         encode(&Message::Answer { id: None, result: Err(failure) }, &mut line);
         part(stream, &line).await;
     }
-}
-
-fn refusal(trouble: &Trouble) -> Failure {
-    Failure::new(Code::Forbidden, format!("{trouble}; {}", trouble.hint()))
 }
 
 async fn handshake(live: &Live, stream: TcpStream, peer: SocketAddr, door: &Door) -> Option<TlsStream<TcpStream>> {

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, sync::atomic::Ordering, time::Duration};
 
-use disco_core::{Conn, Grants};
+use disco_core::Conn;
 use disco_proto::{Code, Failure, Frames, Message, decode, encode};
 use tokio::{
     io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt, ReadBuf},
@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{registry::Event, traffic::Traffic};
+use crate::{admit::Pass, registry::Event, traffic::Traffic};
 
 /// Where the core puts what is for a connection; dropping it closes the connection. Unbounded in type only: the core has
 /// a bounded number of messages unanswered, and a client that does not read what it asked for is no longer read from ([`UNREAD`]).
@@ -43,7 +43,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Talk {
     pub(crate) conn: Conn,
-    pub(crate) grants: Grants,
+    pub(crate) pass: Pass,
     /// The writer keeps what it has taken until it is flushed: TLS does.
     pub(crate) buffered: bool,
 }
@@ -53,13 +53,13 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let Talk { conn, grants, buffered } = talk;
+    let Talk { conn, pass, buffered } = talk;
     let (messages, mut inbox) = mpsc::unbounded_channel::<Box<Message>>();
     // Weak, so that the core alone decides when there is nothing more to say.
     let refusals = messages.downgrade();
     let closed = CancellationToken::new();
     let outbox = Outbox { messages, _open: closed.clone().drop_guard() };
-    if events.send(Event::Connected(conn, grants, outbox)).await.is_err() {
+    if events.send(Event::Connected(conn, pass, outbox)).await.is_err() {
         return;
     }
     let mut frames = Frames::new();

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub use openapi::document;
 
 use crate::{
-    Handle,
+    Admit, Handle,
     service::{Error, Spot, listen},
     traffic::Traffic,
 };
@@ -36,6 +36,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Certificates; needed wherever that is not loopback.
     pub tls: Option<Arc<Live>>,
+    /// Who decides what a certificate's holder may see; as for the discovery protocol.
+    pub admit: Option<Arc<dyn Admit>>,
     /// Version of the program, for `disco_build_info`.
     pub version: String,
 }
@@ -92,7 +94,7 @@ impl Service {
             started: SystemTime::now(),
             stop: shutdown.clone(),
         });
-        let listener = TlsListener::new(spot, options.tls, traffic, shutdown.clone());
+        let listener = TlsListener::new(spot, options.tls, options.admit.clone(), traffic, shutdown.clone());
         let app = router(shared).into_make_service_with_connect_info::<Peer>();
         let ending = shutdown.clone();
         let serving = axum::serve(listener, app).with_graceful_shutdown(async move { ending.cancelled().await });
@@ -121,5 +123,6 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/explain", get(routes::explain))
         .route("/v1/sessions", get(routes::sessions))
         .fallback(routes::nowhere)
+        .layer(axum::middleware::from_fn(listener::admitted))
         .with_state(shared)
 }

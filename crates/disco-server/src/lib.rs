@@ -5,6 +5,7 @@
 
 mod accept;
 mod admission;
+mod admit;
 mod connection;
 mod handle;
 pub mod http;
@@ -15,9 +16,10 @@ mod traffic;
 mod watch;
 
 pub use admission::Admission;
+pub use admit::{Admit, Holder, Revoked};
 pub use disco_core::{
-    BrakeOptions, Filter, Limits, Observed, ProvisionView, RegistryView, RequirementView, SessionView, Stats, Verdict,
-    What,
+    BrakeOptions, Filter, Grants, Limits, Observed, Permit, ProvisionView, RegistryView, RequirementView, Scope,
+    SessionView, Stats, Verdict, What,
 };
 pub use handle::{Ended, Handle};
 pub use service::{Error, Options, Service};

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use disco_core::{Alarm, Conn, Core, Effect, Filter, Grants, Input, Observed, RegistryView, Stats, Time, Verdict};
-use disco_proto::{Endpoint, Message, Query};
+use disco_proto::{Endpoint, Failure, Message, Query};
 use tokio::{
-    sync::{broadcast, mpsc, oneshot},
+    sync::{broadcast, mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admit::{self, Pass},
     connection::Outbox,
     store::Store,
     watch::{BEHIND, Present},
@@ -20,7 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A connection, and where to send what is for it.
-    Connected(Conn, Grants, Outbox),
+    Connected(Conn, Pass, Outbox),
     /// A message from it.
     Received(Conn, Box<Message>),
     /// Its end.
@@ -48,6 +49,7 @@ pub(crate) async fn run(
     mut core: Core,
     mut events: mpsc::Receiver<Event>,
     mut store: Option<Store>,
+    mut changes: Option<watch::Receiver<u64>>,
     shutdown: CancellationToken,
 ) {
     let start = Instant::now();
@@ -55,7 +57,8 @@ pub(crate) async fn run(
     tokio::pin!(stopping);
     let mut keep = tokio::time::interval(KEEP);
     keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut shell = Shell { outboxes: HashMap::new(), watchers: broadcast::Sender::new(BEHIND) };
+    let mut shell =
+        Shell { outboxes: HashMap::new(), passes: HashMap::new(), watchers: broadcast::Sender::new(BEHIND) };
     let mut batch = Vec::with_capacity(BATCH);
     let mut effects = Vec::new();
     let alarm = tokio::time::sleep_until(start);
@@ -77,6 +80,12 @@ pub(crate) async fn run(
                 if let Some(store) = &mut store {
                     store.keep(&core).await;
                 }
+            }
+            () = admit::changed(&mut changes) => {
+                for (conn, pass) in &shell.passes {
+                    judge(&mut core, start.elapsed(), *conn, pass, &mut effects);
+                }
+                shell.carry_out(&mut effects);
             }
             count = events.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
@@ -106,13 +115,23 @@ pub(crate) async fn run(
 
 fn take(core: &mut Core, now: Time, event: Event, shell: &mut Shell, effects: &mut Vec<Effect>) {
     match event {
-        Event::Connected(conn, grants, outbox) => {
+        Event::Connected(conn, pass, outbox) => {
             shell.outboxes.insert(conn, outbox);
+            let grants = match &pass {
+                Pass::Fixed(grants) => grants.clone(),
+                Pass::Asked(..) => Grants::nothing(),
+            };
             core.handle(now, Input::Connected(conn, grants), effects);
+            if matches!(pass, Pass::Asked(..)) {
+                // Asked here again: from now on it hears of every change, and what was said at the handshake may be out of date.
+                judge(core, now, conn, &pass, effects);
+                shell.passes.insert(conn, pass);
+            }
         }
         Event::Received(conn, message) => core.handle(now, Input::Received(conn, message), effects),
         Event::Disconnected(conn) => {
             shell.outboxes.remove(&conn);
+            shell.passes.remove(&conn);
             core.handle(now, Input::Disconnected(conn), effects);
         }
         Event::Watch(filter, reply) => {
@@ -132,9 +151,29 @@ fn take(core: &mut Core, now: Time, event: Event, shell: &mut Shell, effects: &m
     }
 }
 
+/// Has a connection go on with what its peer may do now, if that is anything.
+fn judge(core: &mut Core, now: Time, conn: Conn, pass: &Pass, effects: &mut Vec<Effect>) {
+    let input = match pass.grants() {
+        Ok(grants) => Input::Granted(conn, grants),
+        Err(revoked) => {
+            let failure = Failure::from(revoked);
+            tracing::info!(
+                conn.number = conn.0,
+                code = failure.code.as_str(),
+                why = failure.message,
+                "ending a connection"
+            );
+            Input::Refused(conn, failure)
+        }
+    };
+    core.handle(now, input, effects);
+}
+
 /// Where effects go.
 struct Shell {
     outboxes: HashMap<Conn, Outbox>,
+    /// Those of peers whose grants may change.
+    passes: HashMap<Conn, Pass>,
     watchers: broadcast::Sender<Observed>,
 }
 
@@ -150,6 +189,7 @@ impl Shell {
                 // Without its outbox, the connection's task sends what it still has and ends.
                 Effect::Close(conn) => {
                     self.outboxes.remove(&conn);
+                    self.passes.remove(&conn);
                 }
                 Effect::Alarm(Alarm::BrakeOn { overdue, hosts }) => {
                     tracing::error!(

@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     accept::Door,
     admission::Admission,
+    admit::Admit,
     handle::Handle,
     registry::{self, Event},
     store::{self, Store},
@@ -45,6 +46,8 @@ pub struct Options {
     /// Certificates: connections are TLS 1.3, and a client may do what its certificate says. Needed wherever `listen` is not loopback.
     /// Default: none.
     pub tls: Option<Arc<Live>>,
+    /// Who decides what a certificate's holder may do, and which certificates have been revoked. Default: nobody; certificates say it.
+    pub admit: Option<Arc<dyn Admit>>,
     /// How much it takes of whom.
     pub admission: Admission,
 }
@@ -75,6 +78,7 @@ impl Options {
             limits: Limits::default(),
             snapshot: None,
             tls: None,
+            admit: None,
             admission: Admission::default(),
         }
     }
@@ -164,9 +168,10 @@ impl Service {
             core.restore(snapshot);
         }
         let store = options.snapshot.map(Store::new);
+        let changes = options.admit.as_ref().map(|admit| admit.changes());
         let tasks = TaskTracker::new();
-        let door = Door::new(options.tls, options.admission, traffic, events);
-        let owner = tokio::spawn(registry::run(core, received, store, shutdown.clone()));
+        let door = Door::new(options.tls, options.admit.clone(), options.admission, traffic, events);
+        let owner = tokio::spawn(registry::run(core, received, store, changes, shutdown.clone()));
         let mut number = 0;
         loop {
             let accepted = tokio::select! {

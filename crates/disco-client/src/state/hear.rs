@@ -18,6 +18,9 @@ use crate::{
 /// How long after a refusal that may pass an endpoint is provided again.
 const AGAIN: Duration = Duration::from_secs(2);
 
+/// The same after one that passes only if somebody grants it meanwhile.
+const FORBIDDEN: Duration = Duration::from_secs(10);
+
 impl State {
     pub(crate) fn heard(&mut self, message: Message) {
         match message {
@@ -131,8 +134,13 @@ impl State {
         let Some(provided) = self.provisions.get_mut(identity).filter(newest) else { return };
         let waiting = std::mem::take(&mut provided.waiting);
         if let Err(failure) = result {
-            let passes = matches!(failure.code, Code::Owned | Code::Stale | Code::Unavailable | Code::Limit);
-            provided.again = passes.then(|| Instant::now() + AGAIN);
+            let pause = match failure.code {
+                Code::Owned | Code::Stale | Code::Unavailable | Code::Limit => Some(AGAIN),
+                // What a host may provide follows what is assigned to it.
+                Code::Forbidden => Some(FORBIDDEN),
+                _ => None,
+            };
+            provided.again = pause.map(|pause| Instant::now() + pause);
             tracing::warn!(endpoint = %identity.name, instance = identity.instance, error = %failure, "not provided");
         }
         for reply in waiting {

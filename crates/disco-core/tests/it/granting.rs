@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use disco_core::{Conn, Grants, Permit};
+use disco_core::{Conn, Grants, Input, Permit};
 use disco_proto::{
     Answer, Code, Failure, Method, PROTOCOL, Query, Reason,
     message::{List, Listing, Open, Opened, Resume},
 };
 
-use crate::script::{Script, mysql, mysql_query, name, texts, with, withdraw};
+use crate::script::{SECOND, Script, mysql, mysql_query, name, texts, with, withdraw};
 
 fn grants(host: &str, provide: &[&str], require: &[&str]) -> Grants {
     let scopes = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
@@ -36,11 +36,11 @@ fn peer(script: &mut Script, grants: Grants) -> Conn {
 }
 
 #[test]
-fn scopes_are_environment_and_service_and_nothing_else() {
-    for text in ["dev/blog", "*/blog", "dev/*", "*/*"] {
+fn scopes_are_environment_and_service_perhaps_a_role_and_nothing_else() {
+    for text in ["dev/blog", "*/blog", "dev/*", "*/*", "dev/blog/mysql", "*/*/mysql"] {
         assert_eq!(text.parse::<disco_core::Scope>().unwrap().to_string(), text);
     }
-    for text in ["", "dev", "dev/", "/blog", "dev/blog/mysql", "de*/blog", "Dev/blog"] {
+    for text in ["", "dev", "dev/", "/blog", "dev/blog/", "dev/blog/mysql/mysql", "de*/blog", "Dev/blog"] {
         assert!(text.parse::<disco_core::Scope>().is_err(), "{text}");
     }
 }
@@ -126,4 +126,80 @@ fn a_session_is_resumed_by_its_own_host_and_keeps_what_is_still_granted() {
     let kept: Vec<&str> = resumed.provides.iter().map(|identity| identity.instance.as_str()).collect();
     assert_eq!((resumed.resumed, kept), (true, vec!["b"]));
     assert_eq!(script.core.provisions().len(), 1);
+}
+
+#[test]
+fn a_role_is_granted_without_its_neighbours() {
+    let mut script = Script::new();
+    let conn = peer(&mut script, grants("web1", &["dev/blog/mysql"], &["dev/blog/web", "prod/*/mysql"]));
+    script.provide(conn, mysql("a"));
+    let mut neighbour = mysql("a");
+    neighbour.name = name("dev/blog/web/http");
+    assert_eq!(script.refused(conn, Method::Provide(neighbour)), Code::Forbidden);
+    assert_eq!(script.refused(conn, Method::Resolve(mysql_query())), Code::Forbidden);
+    let every_role = Query { role: "*".to_owned(), ..Query::of(&name("dev/blog/web/http")) };
+    assert_eq!(script.refused(conn, Method::Resolve(every_role)), Code::Forbidden);
+    script.ask(conn, Method::Resolve(Query::of(&name("dev/blog/web/http")))).unwrap();
+    script.ask(conn, Method::Resolve(Query::of(&name("prod/x/mysql/mysql")))).unwrap();
+}
+
+#[test]
+fn what_is_no_longer_granted_goes_at_once_and_the_peer_comes_back_to_hear_of_it() {
+    let mut script = Script::new();
+    let conn = script.connect_as(grants("web1", &["dev/*"], &["dev/*"]));
+    let opened = open(&mut script, conn, None, None).unwrap();
+    script.provide(conn, mysql("a"));
+    let mut kept = mysql("b");
+    kept.name = name("dev/shop/mysql/mysql");
+    script.provide(conn, kept);
+    script.require(conn, "shop", Query::of(&name("dev/shop/mysql/mysql")));
+    let watcher = script.client("watcher");
+    script.require(watcher, "db", mysql_query());
+
+    // More is no reason to disconnect, and as much is not either.
+    script.input(Input::Granted(conn, grants("web1", &["dev/*", "prod/*"], &["dev/*"])));
+    script.input(Input::Granted(conn, grants("web1", &["dev/*", "prod/*"], &["dev/*"])));
+    script.input(Input::Granted(conn, grants("web1", &["dev/shop", "dev/blog"], &["dev/shop"])));
+    assert_eq!(script.closed, []);
+
+    script.input(Input::Granted(conn, grants("web1", &["dev/shop"], &["dev/shop"])));
+    assert_eq!(script.closed, [conn]);
+    assert_eq!(script.changed(watcher).unwrap().drop[0].reason, Reason::Left);
+    let conn = script.connect_as(grants("web1", &["dev/shop"], &["dev/shop"]));
+    assert!(open(&mut script, conn, None, Some(&opened)).unwrap().resumed);
+    assert_eq!(script.refused(conn, Method::Provide(mysql("a"))), Code::Forbidden);
+    assert_eq!(script.core.provisions().len(), 1);
+
+    script.input(Input::Granted(conn, grants("web1", &["dev/shop"], &[])));
+    assert_eq!(script.closed.last(), Some(&conn), "it required there");
+    assert_eq!(script.core.view().requirements.len(), 1, "the watcher's is left");
+}
+
+#[test]
+fn whoever_is_refused_later_is_kept_for_a_moment_whatever_window_it_asked_for() {
+    let mut script = Script::new();
+    let refused = Failure::new(Code::Revoked, "removed");
+    let conn = script.connect_as(grants("web1", &["*/*"], &[]));
+    let open = Open {
+        protocol: PROTOCOL.to_owned(),
+        agent: "x".to_owned(),
+        attributes: Default::default(),
+        window: Some(3_600_000),
+        resume: None,
+    };
+    script.ask(conn, Method::Open(open)).unwrap();
+    script.provide(conn, mysql("a"));
+    script.ask(conn, Method::Park(disco_proto::message::Park { r#for: 3_600_000 })).unwrap();
+    let watcher = script.client("watcher");
+    script.require(watcher, "db", mysql_query());
+    script.input(Input::Refused(conn, refused.clone()));
+    assert_eq!(script.closed, [conn]);
+    script.pass_pinging(2 * SECOND, &[watcher]);
+    assert_eq!(script.core.provisions().len(), 1);
+    script.pass_pinging(2 * SECOND, &[watcher]);
+    assert_eq!(script.changed(watcher).unwrap().drop[0].reason, Reason::Lost);
+
+    let unopened = script.connect_as(grants("web1", &[], &[]));
+    script.input(Input::Refused(unopened, refused));
+    assert_eq!(script.closed, [conn, unopened]);
 }

@@ -1,5 +1,7 @@
 //! What a connection does with a client that misbehaves, over a pipe in memory and on a clock of its own.
 
+use disco_core::Grants;
+
 use super::*;
 use tokio::io::AsyncReadExt;
 
@@ -48,6 +50,6 @@ async fn a_line_without_an_end_is_refused_and_the_connection_closed() {
 }
 
 async fn talk(reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin, events: mpsc::Sender<Event>) {
-    let talk = Talk { conn: Conn(1), grants: Grants::Everything, buffered: false };
+    let talk = Talk { conn: Conn(1), pass: Pass::Fixed(Grants::Everything), buffered: false };
     run(talk, reader, writer, &Traffic::default(), &events).await;
 }

@@ -6,21 +6,31 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use axum::{extract::connect_info::Connected, serve::IncomingStream};
+use axum::{
+    extract::{ConnectInfo, Request, connect_info::Connected},
+    middleware::Next,
+    response::Response,
+    serve::IncomingStream,
+};
 use disco_core::Grants;
-use scs_pki::{Live, Trouble, identity_of};
+use scs_pki::{Live, Trouble};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::{service::Spot, traffic::Traffic};
+use super::problem::Problem;
+use crate::{
+    admit::{Admit, Pass, Unfit},
+    service::Spot,
+    traffic::Traffic,
+};
 
 /// Connections at once: people and scrapers, not services.
 const CONNECTIONS: usize = 1024;
@@ -31,8 +41,29 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Who asks.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
-    /// What it may see.
-    pub(super) grants: Grants,
+    pass: Pass,
+}
+
+impl Peer {
+    /// What it may see now.
+    pub(super) fn grants(&self) -> Result<Grants, Problem> {
+        Ok(self.pass.grants()?)
+    }
+
+    /// Where news of that come from, if they come.
+    pub(super) fn changes(&self) -> Option<watch::Receiver<u64>> {
+        self.pass.changes()
+    }
+}
+
+/// Asks for each request what its peer may see: that may have changed since it connected.
+pub(super) async fn admitted(
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    request.extensions_mut().insert(peer.grants()?);
+    Ok(next.run(request).await)
 }
 
 impl Connected<IncomingStream<'_, TlsListener>> for Peer {
@@ -48,9 +79,15 @@ pub(super) struct TlsListener {
 }
 
 impl TlsListener {
-    pub(super) fn new(spot: Spot, tls: Option<Arc<Live>>, traffic: Arc<Traffic>, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        spot: Spot,
+        tls: Option<Arc<Live>>,
+        admit: Option<Arc<dyn Admit>>,
+        traffic: Arc<Traffic>,
+        stop: CancellationToken,
+    ) -> Self {
         let (sender, ready) = mpsc::channel(16);
-        tokio::spawn(accept(spot, tls, traffic, sender, stop));
+        tokio::spawn(accept(spot, tls, admit, traffic, sender, stop));
         Self { ready }
     }
 }
@@ -68,13 +105,14 @@ impl axum::serve::Listener for TlsListener {
     }
 
     fn local_addr(&self) -> io::Result<Peer> {
-        Ok(Peer { grants: Grants::Everything })
+        Ok(Peer { pass: Pass::Fixed(Grants::Everything) })
     }
 }
 
 async fn accept(
     spot: Spot,
     tls: Option<Arc<Live>>,
+    admit: Option<Arc<dyn Admit>>,
     traffic: Arc<Traffic>,
     ready: mpsc::Sender<(Guest, Peer)>,
     stop: CancellationToken,
@@ -99,35 +137,46 @@ async fn accept(
             }
         };
         let _ = stream.set_nodelay(true);
-        let (tls, traffic, ready) = (tls.clone(), Arc::clone(&traffic), ready.clone());
+        let (tls, admit, traffic, ready) = (tls.clone(), admit.clone(), Arc::clone(&traffic), ready.clone());
         tokio::spawn(async move {
-            let Some((stream, grants)) = greet(stream, peer, tls, &traffic).await else { return };
-            let _ = ready.send((Guest { stream, _seat: seat }, Peer { grants })).await;
+            let Some((stream, pass)) = greet(stream, peer, tls, admit, &traffic).await else { return };
+            let _ = ready.send((Guest { stream, _seat: seat }, Peer { pass })).await;
         });
     }
+}
+
+fn said(trouble: &Trouble) -> (&'static str, String, String) {
+    (trouble.code(), trouble.to_string(), trouble.hint())
 }
 
 async fn greet(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<Arc<Live>>,
+    admit: Option<Arc<dyn Admit>>,
     traffic: &Traffic,
-) -> Option<(Stream, Grants)> {
-    let Some(live) = tls else { return Some((Stream::Plain(stream), Grants::Everything)) };
+) -> Option<(Stream, Pass)> {
+    let Some(live) = tls else { return Some((Stream::Plain(stream), Pass::Fixed(Grants::Everything))) };
     let accepting = TlsAcceptor::from(live.https_server()).accept(stream).into_fallible();
-    let trouble = match tokio::time::timeout(HANDSHAKE, accepting).await {
-        Ok(Ok(stream)) => match identity_of(stream.get_ref().1, SystemTime::now()) {
-            Ok(identity) => return Some((Stream::Tls(Box::new(stream)), identity.grants())),
-            Err(trouble) => trouble,
+    let (code, why, hint) = match tokio::time::timeout(HANDSHAKE, accepting).await {
+        Ok(Ok(stream)) => match Pass::of(stream.get_ref().1, admit.as_ref()) {
+            Ok(pass) => return Some((Stream::Tls(Box::new(stream)), pass)),
+            Err(unfit) => {
+                let said = (unfit.code(), disco_proto::Failure::from(unfit.clone()).message, String::new());
+                if let Unfit::Revoked(revoked) = unfit {
+                    crate::accept::part(stream, Problem::from(revoked).last_words().as_bytes()).await;
+                }
+                said
+            }
         },
         Ok(Err((error, stream))) => {
             crate::accept::part(stream, &[]).await;
-            Trouble::of(&error).unwrap_or_else(|| Trouble::Other(error.to_string()))
+            said(&Trouble::of(&error).unwrap_or_else(|| Trouble::Other(error.to_string())))
         }
-        Err(_) => Trouble::Other("the handshake took too long".to_owned()),
+        Err(_) => said(&Trouble::Other("the handshake took too long".to_owned())),
     };
-    traffic.refuse(trouble.code());
-    tracing::info!(conn.peer = %peer, code = trouble.code(), why = %trouble, hint = trouble.hint(), "refused a connection for the HTTP API");
+    traffic.refuse(code);
+    tracing::info!(conn.peer = %peer, code, why, hint, "refused a connection for the HTTP API");
     None
 }
 

@@ -5,10 +5,11 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use disco_proto::Code;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Ended;
+use crate::{Ended, Revoked};
 
 /// Why a request was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -51,9 +52,25 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message).hint("whoever issued the certificate decides that")
     }
 
+    /// The whole of an answer to whoever is not let in, before it has asked.
+    pub(super) fn last_words(&self) -> String {
+        let body = serde_json::to_string(self).unwrap_or_default();
+        let (status, length) = (self.status, body.len());
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        )
+    }
+
     /// Not now.
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+}
+
+impl From<Revoked> for Problem {
+    fn from(revoked: Revoked) -> Self {
+        Self::new(StatusCode::FORBIDDEN, Code::Revoked.as_str(), revoked.to_string())
+            .hint("if that was not meant, let it join again")
     }
 }
 

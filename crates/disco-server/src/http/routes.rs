@@ -3,15 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    Json,
-    extract::{ConnectInfo, Path, Query, State, rejection::QueryRejection},
+    Extension, Json,
+    extract::{Path, Query, State, rejection::QueryRejection},
 };
 use disco_core::{Filter, Grants};
 use disco_proto::{Condition, label};
 
 use super::{
     Shared,
-    listener::Peer,
     openapi::document,
     problem::Problem,
     types::{Asked, Candidate, Endpoint, Endpoints, Explanation, Readiness, Ready, Session, Sessions, Which},
@@ -32,11 +31,11 @@ pub(super) fn looked<T>(query: Looked<T>) -> Result<T, Problem> {
 ))]
 pub(super) async fn endpoints(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(grants): Extension<Grants>,
     query: Looked<Which>,
 ) -> Answer<Endpoints> {
     let (present, _) = shared.handle.watch(looked(query)?.into()).await?;
-    Ok(Json(Endpoints::of(&shared.epoch, &present, |endpoint| sees(&peer.grants, endpoint))))
+    Ok(Json(Endpoints::of(&shared.epoch, &present, |endpoint| sees(&grants, endpoint))))
 }
 
 pub(super) fn sees(grants: &Grants, endpoint: &disco_proto::Endpoint) -> bool {
@@ -58,7 +57,7 @@ pub(super) fn sees(grants: &Grants, endpoint: &disco_proto::Endpoint) -> bool {
 ))]
 pub(super) async fn endpoint(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(grants): Extension<Grants>,
     Path((environment, service, role, endpoint)): Path<(String, String, String, String)>,
 ) -> Answer<Endpoints> {
     let name = format!("{environment}/{service}/{role}/{endpoint}");
@@ -68,7 +67,7 @@ pub(super) async fn endpoint(
             return Err(Problem::bad(format!("`{part}` in `{name}` is not a DNS label")));
         }
     }
-    if !peer.grants.sees(&environment, &service) {
+    if !grants.sees(&environment, &service) {
         return Err(Problem::forbidden(format!("this peer may not ask in {environment}/{service}")));
     }
     let filter = Filter {
@@ -98,7 +97,7 @@ pub(super) async fn endpoint(
 ))]
 pub(super) async fn explain(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(grants): Extension<Grants>,
     query: Looked<Asked>,
 ) -> Answer<Explanation> {
     let asked = looked(query)?;
@@ -119,7 +118,7 @@ pub(super) async fn explain(
         instance: None,
     };
     wanted.check().map_err(|invalid| Problem::bad(invalid.to_string()))?;
-    if !peer.grants.sees(environment, service) {
+    if !grants.sees(environment, service) {
         return Err(Problem::forbidden(format!("this peer may not ask in {environment}/{service}")));
     }
     let attributes = pairs("attributes", asked.attributes.as_deref())?;
@@ -152,10 +151,10 @@ fn pairs(what: &str, text: Option<&str>) -> Result<BTreeMap<String, String>, Pro
 ))]
 pub(super) async fn sessions(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(grants): Extension<Grants>,
 ) -> Answer<Sessions> {
     // A session is of no one environment; only who may see all may see who there is. No label is called so.
-    if !peer.grants.sees("*", "*") {
+    if !grants.sees("*", "*") {
         return Err(Problem::forbidden("sessions are shown to those who may require everywhere (`*/*`)"));
     }
     let view = shared.handle.snapshot().await?;

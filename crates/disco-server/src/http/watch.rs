@@ -19,7 +19,7 @@ use super::{
     routes::{Looked, looked, sees},
     types::{Change, Endpoints, Which},
 };
-use crate::{Changes, Missed, Present};
+use crate::{Changes, Missed, Present, admit::changed};
 
 /// How often something is said when there is nothing to say, so that proxies keep the connection and a dead one is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -53,9 +53,11 @@ pub(super) async fn watch(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let filter: Filter = looked(query)?.into();
     let known = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let grants = peer.grants()?;
     // The first look is taken before the answer begins, so that a server that cannot gives an error and not an empty stream.
     let first = shared.handle.watch(filter.clone()).await?;
-    let watcher = Watcher { shared, filter, grants: peer.grants, known, look: Some(first), changes: None };
+    let watcher =
+        Watcher { shared, filter, grants, news: peer.changes(), peer, known, look: Some(first), changes: None };
     let events = stream::unfold(watcher, |mut watcher| async move {
         let event = watcher.next().await?;
         Some((Ok(event), watcher))
@@ -66,7 +68,11 @@ pub(super) async fn watch(
 struct Watcher {
     shared: Arc<Shared>,
     filter: Filter,
+    peer: Peer,
+    /// What the peer may see.
     grants: Grants,
+    /// Says when that may have changed.
+    news: Option<tokio::sync::watch::Receiver<u64>>,
     /// What the client has seen, in its words.
     known: Option<String>,
     /// What is to be told first.
@@ -87,6 +93,16 @@ impl Watcher {
             };
             let next = tokio::select! {
                 next = changes.next() => next,
+                () = changed(&mut self.news) => {
+                // Whoever may see nothing any more is disconnected; what it may see and what not is not told apart in the middle.
+                let grants = self.peer.grants().ok()?;
+                if grants == self.grants {
+                    continue;
+                }
+                self.grants = grants;
+                self.changes = None;
+                return Some(event("reset", &Note { message: "what you may see has changed; what is there follows" }));
+            }
                 () = self.shared.stop.cancelled() => return None,
             };
             match next {

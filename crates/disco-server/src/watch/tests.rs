@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::traffic::Traffic;
-use crate::{connection, handle::Handle, registry};
+use crate::{admit::Pass, connection, handle::Handle, registry};
 
 struct World {
     handle: Handle,
@@ -25,10 +25,10 @@ impl World {
         let core = Core::new(disco_core::Options::new("epoch", [0; 32]), Duration::ZERO);
         let (events, received) = mpsc::channel(16);
         let stop = CancellationToken::new();
-        tokio::spawn(registry::run(core, received, None, stop.clone()));
+        tokio::spawn(registry::run(core, received, None, None, stop.clone()));
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(ours);
-        let talk = connection::Talk { conn: Conn(1), grants: Grants::Everything, buffered: false };
+        let talk = connection::Talk { conn: Conn(1), pass: Pass::Fixed(Grants::Everything), buffered: false };
         let client = events.clone();
         tokio::spawn(async move { connection::run(talk, reader, writer, &Traffic::default(), &client).await });
         let mut world = Self { handle: Handle::new(&events), provider: BufReader::new(theirs), stop };

@@ -85,11 +85,11 @@ pub fn options(tls: Option<Files>) -> Options {
 }
 
 pub async fn start(options: Options) -> Server {
-    let tls = options.tls.clone();
+    let (tls, admit) = (options.tls.clone(), options.admit.clone());
     let disco = Service::bind(options).await.unwrap();
     let (address, handle, traffic) = (disco.local_addr(), disco.handle(), disco.traffic());
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let api = http::Options { listen, tls, version: "0".to_owned() };
+    let api = http::Options { listen, tls, admit, version: "0".to_owned() };
     let api = http::Service::bind(api, handle.clone(), Arc::clone(&traffic)).await.unwrap();
     let http = api.local_addr();
     let stop = CancellationToken::new();

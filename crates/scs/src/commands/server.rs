@@ -75,7 +75,7 @@ fn plan(context: &Context, args: &Server) -> Result<Plan, Failure> {
         ..disco_server::Options::new(args.listen)
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let http = at(args.http).map(|listen| http::Options { listen, tls: tls.clone(), version });
+    let http = at(args.http).map(|listen| http::Options { listen, tls: tls.clone(), admit: None, version });
     Ok(Plan { disco, http, tls, _lock: lock })
 }
 
