@@ -1,9 +1,12 @@
 //! Carries out what a life asks for: at once what is small and local, in a task of its own what is not.
 
+mod lines;
+
 use crate::failure;
 use crate::files::Files;
 use crate::launch::Launch;
 use crate::live;
+use crate::logs::Source;
 use crate::options::Options;
 use crate::own::Users;
 use crate::ports::Ports;
@@ -22,7 +25,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 /// Pause before a subscription that panicked is made anew.
 const RESUBSCRIBE: Duration = Duration::from_secs(1);
@@ -36,6 +39,8 @@ pub(crate) struct Hands {
     pub(crate) facts: mpsc::UnboundedSender<Fact>,
     pub(crate) say: mpsc::UnboundedSender<Say>,
     pub(crate) output: broadcast::Sender<Output>,
+    /// Containers whose lines can be read.
+    pub(crate) sources: watch::Receiver<Arc<Vec<Source>>>,
     /// Grows from one start of the agent to the next, so that what it provides anew counts as newer.
     pub(crate) incarnation: u64,
 }
@@ -357,19 +362,6 @@ impl Hands {
             }
         };
         self.spawn(slot, stop, |failure| Input::StopFailed { instance: instance_, failure });
-    }
-
-    fn remove(&self, slot: &Slot, held: &mut Held, instance: &str, container: String) {
-        held.containers.remove(instance);
-        held.prepared.remove(instance);
-        let (engine, files, slot) = (self.ports.engine.clone(), self.files(instance), slot.clone());
-        tokio::spawn(async move {
-            match engine.remove(&container).await {
-                Ok(()) => files.remove(),
-                // The next look at the engine finds it again.
-                Err(error) => tracing::warn!(%slot, %container, %error, "an ended container stays for now"),
-            }
-        });
     }
 
     /// Returns what the network gave a container that has ended.

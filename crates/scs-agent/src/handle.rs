@@ -29,7 +29,7 @@ pub struct Handle {
     pub(crate) sources: watch::Receiver<Arc<Vec<Source>>>,
     pub(crate) output: broadcast::Sender<Output>,
     pub(crate) ports: Ports,
-    pub(crate) helper: bool,
+    pub(crate) archive: logs::Archive,
 }
 
 /// What handles ask of the agent.
@@ -81,11 +81,21 @@ impl Handle {
         self.output.subscribe()
     }
 
-    /// Lines of containers' output and of the log files that their images declare, containers that were replaced included.
+    /// Lines of containers' output and of the log files that their images declare, the latest of those that ended included.
     /// With `follow` it goes on, across replaced containers, until the stream is dropped.
     #[must_use]
     pub fn logs(&self, query: LogQuery) -> BoxStream<'static, LogLine> {
-        logs::stream(self.ports.engine.clone(), self.sources.clone(), query, self.helper)
+        self.lines(query, true)
+    }
+
+    /// The same of those containers alone that are there now or come, ended ones included.
+    #[must_use]
+    pub fn present_logs(&self, query: LogQuery) -> BoxStream<'static, LogLine> {
+        self.lines(query, false)
+    }
+
+    fn lines(&self, query: LogQuery, removed: bool) -> BoxStream<'static, LogLine> {
+        logs::stream(self.ports.engine.clone(), self.archive.clone(), self.sources.clone(), query, removed)
     }
 
     /// Runs a command in the container of a run, with the environment as it is now.

@@ -1,15 +1,24 @@
 //! Lines of logs: a container's output, and the log files that its image declares, across replaced containers.
 
-use crate::files::HELPER;
+mod archive;
+mod follow;
+mod read;
+mod save;
+mod set;
+
+pub(crate) use archive::Archive;
+pub(crate) use follow::{Follow, Following, closed};
+pub(crate) use save::{place, save};
+
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use read::{Container, Last, Narrow};
 use scs_api::log::{LogLine, LogQuery};
-use scs_manifest::compiled::LogFile;
 use scs_plan::slot::Slot;
-use scs_ports::engine::{Engine, Exec, Logs, Stream};
-use std::collections::BTreeSet;
+use scs_ports::engine::{Engine, Logs};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// Lines on their way to a reader; one that is slower holds the containers' streams up, not the agent.
@@ -18,13 +27,25 @@ const BUFFER: usize = 1000;
 const LAST: u64 = 20;
 
 /// A container that has lines.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) slot: Slot,
     pub(crate) instance: String,
     pub(crate) container: String,
     pub(crate) ended: bool,
-    pub(crate) files: Vec<LogFile>,
+    /// Changes with every line of its log files, where it has such; closed once no more come.
+    pub(crate) grown: Option<watch::Receiver<()>>,
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        let grown = match (&self.grown, &other.grown) {
+            (Some(one), Some(other)) => one.same_channel(other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let of = |it: &Self| (it.slot.clone(), it.instance.clone(), it.container.clone(), it.ended);
+        grown && of(self) == of(other)
+    }
 }
 
 /// The last lines a container wrote.
@@ -43,16 +64,20 @@ pub(crate) async fn last_lines(engine: &dyn Engine, container: &str) -> Vec<Stri
 
 pub(crate) fn stream(
     engine: Arc<dyn Engine>,
+    archive: Archive,
     sources: watch::Receiver<Arc<Vec<Source>>>,
     query: LogQuery,
-    helper: bool,
+    removed: bool,
 ) -> BoxStream<'static, LogLine> {
     let (lines, reader) = mpsc::channel(BUFFER);
+    let narrow = Narrow::of(&query);
+    let gather = Gather { engine, archive, query, narrow, removed, lines };
     // Ends with its reader: every send fails then, and so does the wait below.
     tokio::spawn(async move {
+        let lines = gather.lines.clone();
         tokio::select! {
             () = lines.closed() => {}
-            () = gather(engine, sources, query, helper, lines.clone()) => {}
+            () = gather.run(sources) => {}
         }
     });
     stream::unfold(reader, |mut reader| async { reader.recv().await.map(|line| (line, reader)) }).boxed()
@@ -65,125 +90,115 @@ fn wanted(query: &LogQuery, slot: &Slot) -> bool {
         && (roles.peek().is_none() || roles.any(|role| slot.is_named(role)))
 }
 
-/// Reads every source once; containers that come while following are read from their beginning.
-async fn gather(
+struct Gather {
     engine: Arc<dyn Engine>,
-    mut sources: watch::Receiver<Arc<Vec<Source>>>,
+    archive: Archive,
     query: LogQuery,
-    helper: bool,
+    narrow: Narrow,
+    /// Also of containers that only the archive knows.
+    removed: bool,
     lines: mpsc::Sender<LogLine>,
-) {
-    let query = Arc::new(query);
-    let mut read = BTreeSet::new();
-    let mut readers = tokio::task::JoinSet::new();
-    let mut first = true;
-    loop {
+}
+
+impl Gather {
+    /// Reads every container once; those that come while following are read from their beginning.
+    async fn run(&self, mut sources: watch::Receiver<Arc<Vec<Source>>>) {
+        let mut read = BTreeSet::new();
+        let mut readers = tokio::task::JoinSet::new();
         let now = sources.borrow_and_update().clone();
-        for source in now.iter().filter(|source| wanted(&query, &source.slot)) {
-            if !read.insert(source.instance.clone()) {
-                continue;
+        for (_, of_slot) in self.by_slot(&now) {
+            let (past, running): (Vec<_>, Vec<_>) =
+                of_slot.into_iter().partition(|source| source.ended || !self.query.follow);
+            read.extend(running.iter().map(|source| source.instance.clone()));
+            // The lines of those that ended come before those of their successor.
+            self.past(past, &running).await;
+            for source in running {
+                self.follow(source, self.query.tail, &mut readers);
             }
-            let whole = !first;
-            let reader = Reader { engine: engine.clone(), source: source.clone(), query: query.clone(), whole };
-            let lines_of = lines.clone();
-            // The lines of one that ended come before those of its successor.
-            let follow = query.follow;
-            if first && (source.ended || !follow) {
-                reader.output(lines_of, false).await;
-                if helper && !source.ended && !source.files.is_empty() {
-                    reader.files(lines.clone(), false).await;
+        }
+        read.extend(now.iter().map(|source| source.instance.clone()));
+        while self.query.follow && sources.changed().await.is_ok() {
+            let now = sources.borrow_and_update().clone();
+            for source in now.iter().filter(|source| wanted(&self.query, &source.slot)) {
+                if read.insert(source.instance.clone()) {
+                    self.follow(source.clone(), None, &mut readers);
                 }
-                continue;
             }
-            if helper && !source.files.is_empty() {
-                let (reader, lines) = (reader.clone(), lines.clone());
-                readers.spawn(async move { reader.files(lines, follow).await });
-            }
-            readers.spawn(async move { reader.output(lines_of, follow).await });
-        }
-        first = false;
-        if !query.follow {
-            return;
-        }
-        if sources.changed().await.is_err() {
-            return;
-        }
-        while readers.try_join_next().is_some() {}
-    }
-}
-
-#[derive(Clone)]
-struct Reader {
-    engine: Arc<dyn Engine>,
-    source: Source,
-    query: Arc<LogQuery>,
-    whole: bool,
-}
-
-impl Reader {
-    fn line(&self, source: &str, time: Option<SystemTime>, line: String) -> LogLine {
-        let (slot, instance) = (self.source.slot.clone(), self.source.instance.clone());
-        LogLine { slot, instance, source: source.to_owned(), time, line }
-    }
-
-    async fn output(&self, lines: mpsc::Sender<LogLine>, follow: bool) {
-        let at = |millis: u64| UNIX_EPOCH + Duration::from_millis(millis);
-        let request = Logs {
-            follow,
-            tail: self.query.tail.filter(|_| !self.whole),
-            since: self.query.since.map(at),
-            until: self.query.until.map(at),
-        };
-        let mut chunks = match self.engine.logs(&self.source.container, &request).await {
-            Ok(chunks) => chunks,
-            Err(error) => {
-                tracing::debug!(slot = %self.source.slot, %error, "the lines of a container cannot be read");
-                return;
-            }
-        };
-        while let Some(chunk) = chunks.next().await {
-            let Ok(chunk) = chunk else { return };
-            let source = if chunk.stream == Stream::Stdout { "stdout" } else { "stderr" };
-            let line = self.line(source, chunk.time, String::from_utf8_lossy(&chunk.bytes).into_owned());
-            if lines.send(line).await.is_err() {
-                return;
-            }
+            while readers.try_join_next().is_some() {}
         }
     }
 
-    /// Log files inside the container, through the helper; each line begins with the number of its file.
-    async fn files(&self, lines: mpsc::Sender<LogLine>, follow: bool) {
-        if self.query.until.is_some() || self.query.since.is_some() {
-            // Their lines have no times that we could read.
-            return;
-        }
-        let mut command: Vec<String> = [HELPER, "tail", "--until-eof"].map(str::to_owned).into();
-        if let Some(tail) = self.query.tail.filter(|_| !self.whole) {
-            command.extend(["--lines".to_owned(), tail.to_string()]);
-        }
-        command.extend(follow.then(|| "--follow".to_owned()));
-        command.extend(self.source.files.iter().map(|file| file.path.clone()));
-        // Its input stays open as long as somebody reads; when it closes, the helper ends.
-        let exec = Exec { command, stdin: true, user: Some("0".to_owned()), ..Exec::default() };
-        let Ok(mut process) = self.engine.exec(&self.source.container, &exec).await else { return };
-        let mut open = Vec::new();
-        while let Some(Ok(chunk)) = process.output.next().await {
-            if chunk.stream != Stream::Stdout {
-                continue;
-            }
-            open.extend_from_slice(&chunk.bytes);
-            while let Some(end) = open.iter().position(|byte| *byte == b'\n') {
-                let text = String::from_utf8_lossy(&open[..end]).into_owned();
-                open.drain(..=end);
-                let Some((number, text)) = text.split_once(' ') else { continue };
-                let Some(file) = number.parse::<usize>().ok().and_then(|number| self.source.files.get(number)) else {
+    /// The containers of each slot in the order of their starts, those that only the archive knows included where they are wanted.
+    fn by_slot(&self, sources: &[Source]) -> BTreeMap<Slot, Vec<Source>> {
+        let mut all: BTreeMap<Slot, Vec<Source>> = BTreeMap::new();
+        let archived = if self.removed { self.archive.slots() } else { Vec::new() };
+        for slot in archived.into_iter().filter(|slot| wanted(&self.query, slot)) {
+            for kept in self.archive.kept(&slot) {
+                if sources.iter().any(|source| source.instance == kept.instance) {
                     continue;
-                };
-                let time = follow.then(SystemTime::now);
-                if lines.send(self.line(&file.r#type, time, text.to_owned())).await.is_err() {
+                }
+                let container = kept.container().unwrap_or_default();
+                let source =
+                    Source { slot: slot.clone(), instance: kept.instance, container, ended: true, grown: None };
+                all.entry(slot.clone()).or_default().push(source);
+            }
+        }
+        for source in sources.iter().filter(|source| wanted(&self.query, &source.slot)) {
+            all.entry(source.slot.clone()).or_default().push(source.clone());
+        }
+        all
+    }
+
+    fn container(&self, source: Source) -> Container {
+        Container { engine: self.engine.clone(), archive: self.archive.clone(), source, narrow: self.narrow }
+    }
+
+    /// What a slot's containers wrote until now. The last lines are those of the slot, so what those have that are followed
+    /// counts, too.
+    async fn past(&self, sources: Vec<Source>, followed: &[Source]) {
+        let mut tail = self.query.tail;
+        if let Some(tail) = &mut tail {
+            for source in followed {
+                let count = self
+                    .container(source.clone())
+                    .past(Some(*tail))
+                    .await
+                    .take(usize::try_from(*tail).unwrap_or(usize::MAX))
+                    .count()
+                    .await;
+                *tail = tail.saturating_sub(count as u64);
+            }
+        }
+        if tail == Some(0) {
+            return;
+        }
+        let mut last = Last::new(tail);
+        for source in sources {
+            let mut past = self.container(source).past(tail).await;
+            while let Some(line) = past.next().await {
+                if let Some(line) = last.push(line)
+                    && self.lines.send(line).await.is_err()
+                {
                     return;
                 }
             }
         }
+        for line in last.end() {
+            let _ = self.lines.send(line).await;
+        }
+    }
+
+    fn follow(&self, source: Source, tail: Option<u64>, readers: &mut tokio::task::JoinSet<()>) {
+        let (of, lines) = (self.container(source.clone()), self.lines.clone());
+        readers.spawn(async move { of.follow_files(tail, &lines).await });
+        let (of, lines) = (self.container(source), self.lines.clone());
+        readers.spawn(async move {
+            let mut output = of.output(tail, true).await;
+            while let Some(line) = output.next().await {
+                if lines.send(line).await.is_err() {
+                    return;
+                }
+            }
+        });
     }
 }

@@ -3,7 +3,7 @@
 use crate::assignments::{Refused, Store, recover_secrets};
 use crate::effects::{Hands, clean};
 use crate::handle::{Handle, Order, Output};
-use crate::logs::Source;
+use crate::logs::{Archive, Source};
 use crate::options::Options;
 use crate::own::Users;
 use crate::ports::Ports;
@@ -87,10 +87,10 @@ impl Service {
         let handle = Handle {
             orders: order,
             report: report_receiver,
-            sources: sources_receiver,
+            sources: sources_receiver.clone(),
             output: output.clone(),
             ports: ports.clone(),
-            helper: options.helper.is_some(),
+            archive: Archive::new(&options.state),
         };
         let hands = Hands {
             options: Arc::new(options),
@@ -99,6 +99,7 @@ impl Service {
             facts: facts_sender,
             say,
             output,
+            sources: sources_receiver,
             incarnation: u64::try_from(since_epoch.as_millis()).unwrap_or(0),
         };
         let mut service = Self {
@@ -137,6 +138,7 @@ impl Service {
         let mut inherited_done = false;
         let mut asked = true;
         loop {
+            self.follow_logs();
             self.publish();
             let deadline = self.next_deadline();
             tokio::select! {
@@ -484,6 +486,13 @@ impl Service {
         });
     }
 
+    /// Follows the log files of containers whose are not followed yet, or other ones.
+    fn follow_logs(&mut self) {
+        for (slot, held) in &mut self.slots {
+            self.hands.follow_logs(slot, held);
+        }
+    }
+
     fn publish(&mut self) {
         let problems = self.engine_lost.iter().cloned().collect();
         let now = Instant::now().into_std();
@@ -497,7 +506,7 @@ impl Service {
                 instance: instance.clone(),
                 container: known.id.clone(),
                 ended: known.ended,
-                files: held.life.desired().map_or(&known.desired.role, |desired| &desired.role).logs.clone(),
+                grown: held.logs.get(instance).map(|following| following.grown.clone()),
             })
         });
         let sources: Vec<Source> = sources.collect();

@@ -2,6 +2,7 @@
 
 use crate::labels;
 use crate::launch::facts;
+use crate::logs::Following;
 use crate::provision::Prepared;
 use scs_api::agent::Assignment;
 use scs_plan::lifecycle::{Desired, Found, Lifecycle, Phase, View};
@@ -21,6 +22,8 @@ pub(crate) struct Held {
     pub(crate) tombstoned: bool,
     pub(crate) prepared: BTreeMap<String, Prepared>,
     pub(crate) containers: BTreeMap<String, Known>,
+    /// Log files that are followed, by instance.
+    pub(crate) logs: BTreeMap<String, Following>,
     /// Where to say that a requirement was applied; dropping it ends the subscription.
     pub(crate) subscriptions: BTreeMap<String, mpsc::UnboundedSender<u64>>,
     /// What discovery refused, by endpoint.
@@ -52,6 +55,7 @@ impl Held {
             tombstoned: false,
             prepared: BTreeMap::new(),
             containers: BTreeMap::new(),
+            logs: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             refused: BTreeMap::new(),
             deadline: None,

@@ -17,7 +17,7 @@ pub struct LogQuery {
     /// Goes on as more is written, across replaced containers.
     #[serde(default)]
     pub follow: bool,
-    /// Only the last lines of each.
+    /// Only the last lines of each slot, all its containers and log files together.
     pub tail: Option<u64>,
     /// Only since, in milliseconds of Unix time.
     pub since: Option<u64>,
@@ -34,7 +34,7 @@ pub struct LogLine {
     pub instance: String,
     /// `stdout`, `stderr`, or the type of the log file it stands in.
     pub source: String,
-    /// When it was written, where known.
+    /// When it was written, where known; when it was read, where it stands in a log file.
     #[serde(default, with = "crate::time::maybe")]
     pub time: Option<SystemTime>,
     /// The text, without its end.

@@ -114,6 +114,15 @@ impl Engine for Docker {
         self.file_of(id, path).await
     }
 
+    async fn rest_of_file(
+        &self,
+        id: &str,
+        path: &str,
+        from: u64,
+    ) -> Result<Option<BoxStream<'static, std::io::Result<Bytes>>>, Error> {
+        self.rest_of(id, path, from).await
+    }
+
     async fn logs(&self, id: &str, request: &Logs) -> Result<BoxStream<'static, Result<LogChunk, Error>>, Error> {
         self.output_of(id, request).await
     }

@@ -174,25 +174,55 @@ fn removal_does_not_follow_links() {
     assert!(!gone.exists() && kept.join("file").exists());
 }
 
-#[test]
-fn the_last_lines_of_several_files_carry_their_index() {
-    let directory = tempfile::tempdir().unwrap();
-    let (a, b) = (directory.path().join("a"), directory.path().join("b"));
-    fs::write(&a, "1\n2\n3\n").unwrap();
-    fs::write(&b, "x\ny without an end").unwrap();
-    let output = run(&["tail", "--lines", "2", a.to_str().unwrap(), "/nothing/here", b.to_str().unwrap()]);
-    assert_eq!(text(&output.stdout), "0 2\n0 3\n2 x\n2 y without an end\n");
+/// Index, end and text of each line that `tail` printed.
+fn told(line: &str) -> (String, u64, String) {
+    let mut parts = line.splitn(3, ' ');
+    let mut next = || parts.next().unwrap_or_else(|| panic!("{line}")).to_owned();
+    let (index, place, text) = (next(), next(), next());
+    (index, place.rsplit(':').next().unwrap().parse().unwrap(), text)
 }
 
 #[test]
-fn many_last_lines_are_found_across_blocks() {
+fn lines_of_several_files_carry_their_index_and_where_they_end() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("a");
-    let all: String = (0..40_000).map(|it| format!("line {it}\n")).collect();
-    fs::write(&file, all).unwrap();
-    let output = text(&run(&["tail", "--lines", "30000", file.to_str().unwrap()]).stdout);
-    assert_eq!(output.lines().count(), 30_000);
-    assert_eq!(output.lines().next(), Some("0 line 10000"));
+    let (a, b) = (directory.path().join("a"), directory.path().join("b"));
+    fs::write(&a, "1\n22\n").unwrap();
+    fs::write(&b, "x\ny without an end").unwrap();
+    // Neither is a file: who reads one waits for ever.
+    let (pipe, output) = ("/dev/stdin", "/dev/stdout");
+    let all = run(&["tail", a.to_str().unwrap(), "/nothing/here", b.to_str().unwrap(), pipe, output]);
+    let all: Vec<_> = text(&all.stdout).lines().map(told).collect();
+    let expected = [("0", 2, "1"), ("0", 5, "22"), ("2", 2, "x"), ("2", 18, "y without an end")];
+    assert_eq!(all, expected.map(|(index, end, text)| (index.to_owned(), end, text.to_owned())));
+}
+
+#[test]
+fn reading_goes_on_where_it_ended_also_in_a_file_that_was_rotated_since() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let append = |path: &Path, text: &str| {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    append(&path, "first\n");
+    let first = text(&run(&["tail", path.to_str().unwrap()]).stdout);
+    let from = format!("0:{}", first.split(' ').nth(1).unwrap());
+    let read = || {
+        let output = text(&run(&["tail", "--from", &from, path.to_str().unwrap()]).stdout);
+        output.lines().map(|line| told(line).2).collect::<Vec<_>>()
+    };
+    assert_eq!(read(), [""; 0]);
+    append(&path, "second\n");
+    assert_eq!(read(), ["second"]);
+    let rotated = directory.path().join("log.1");
+    fs::rename(&path, &rotated).unwrap();
+    append(&rotated, "late\n");
+    append(&path, "third\n");
+    assert_eq!(read(), ["second", "late", "third"]);
+    fs::remove_file(&rotated).unwrap();
+    assert_eq!(read(), ["third"]);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(read(), [""; 0]);
 }
 
 #[test]
@@ -201,17 +231,17 @@ fn following_survives_rotation_truncation_and_a_file_not_yet_there() {
     let path = directory.path().join("log");
     let mut helper = spawn(&["tail", "--follow", "--until-eof", path.to_str().unwrap()]);
     let mut lines = BufReader::new(helper.0.stdout.take().unwrap()).lines();
-    let mut next = || lines.next().unwrap().unwrap();
+    let mut next = || told(&lines.next().unwrap().unwrap()).2;
     fs::write(&path, "first\n").unwrap();
-    assert_eq!(next(), "0 first");
+    assert_eq!(next(), "first");
     fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"second\n").unwrap();
-    assert_eq!(next(), "0 second");
+    assert_eq!(next(), "second");
     fs::rename(&path, directory.path().join("log.1")).unwrap();
     fs::OpenOptions::new().append(true).open(directory.path().join("log.1")).unwrap().write_all(b"late\n").unwrap();
     fs::write(&path, "rotated\n").unwrap();
-    assert_eq!((next(), next()), ("0 late".to_owned(), "0 rotated".to_owned()));
+    assert_eq!((next(), next()), ("late".to_owned(), "rotated".to_owned()));
     fs::write(&path, "cut\n").unwrap();
-    assert_eq!(next(), "0 cut");
+    assert_eq!(next(), "cut");
     drop(helper.0.stdin.take());
     assert!(helper.0.wait().unwrap().success());
 }

@@ -77,6 +77,17 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// What a file of a container's own file system holds, whether it runs or not; `None` where there is none, or something that is
     /// no file. Links are not followed.
     async fn read_file(&self, id: &str, path: &str) -> Result<Option<Bytes>, Error>;
+    /// The same from `from` on, as it comes and of any size; from its beginning where the file is shorter than that.
+    async fn rest_of_file(
+        &self,
+        id: &str,
+        path: &str,
+        from: u64,
+    ) -> Result<Option<BoxStream<'static, std::io::Result<Bytes>>>, Error> {
+        let Some(whole) = self.read_file(id, path).await? else { return Ok(None) };
+        let from = usize::try_from(from).ok().filter(|from| *from <= whole.len()).unwrap_or(0);
+        Ok(Some(Box::pin(futures_util::stream::iter([Ok(whole.slice(from..))]))))
+    }
     /// A container's output.
     async fn logs(&self, id: &str, request: &Logs) -> Result<BoxStream<'static, Result<LogChunk, Error>>, Error>;
     /// What happens to containers that carry these labels, from now on. Ends when the engine does.

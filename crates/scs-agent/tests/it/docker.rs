@@ -7,8 +7,8 @@ use crate::support::{
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use scs_agent::{Options, Ports, label};
-use scs_api::agent::Phase;
-use scs_api::log::LogQuery;
+use scs_api::agent::{Phase, SlotReport};
+use scs_api::log::{LogLine, LogQuery};
 use scs_api::secret::SecretValue;
 use scs_engine_docker::Docker;
 use scs_ports::engine::{Container, Engine, Exec, Labels, MountSource, Port, State};
@@ -280,6 +280,80 @@ async fn logs_follow_across_a_replaced_container() {
     let query = LogQuery { environment: "dev".into(), ..LogQuery::default() };
     let all: Vec<String> = agent.handle.logs(query).map(|line| line.line).collect().await;
     assert_eq!(all, ["one", "two"]);
+    agent.end().await;
+}
+
+/// Lines of one source that there are now, as soon as they are those expected.
+async fn until_lines(agent: &Agent, query: &LogQuery, source: &str, expected: &[&str]) -> Vec<LogLine> {
+    wait_for("the lines", async || {
+        let all: Vec<LogLine> = agent.handle.logs(query.clone()).collect().await;
+        let of: Vec<LogLine> = all.into_iter().filter(|line| line.source == source).collect();
+        let texts: Vec<&str> = of.iter().map(|line| line.line.as_str()).collect();
+        if texts == expected { Ok(of) } else { Err(format!("{texts:?}")) }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_log_files_are_kept_once_across_ends_of_the_agent_and_of_containers() {
+    let host = Host::new().await;
+    let agent = host.agent();
+    let command = ["/scs-helper", "play", "append=/app.log:begun", "out=hello", "sleep=1h"];
+    let logs = json!([{"path": "/app.log", "type": "my app"}, {"path": "/dev/stdout", "type": "none"}]);
+    let logger = role("log", &json!({"process": {"command": command}, "logs": logs}));
+    agent.assign(assignments(1, vec![assignment(logger)])).await;
+    let append = async |id: &str, line: &str| {
+        let command = ["/scs-helper", "play", &format!("append=/app.log:{line}")].map(str::to_owned).to_vec();
+        let mut process = host.docker.exec(id, &Exec { command, ..Exec::default() }).await.unwrap();
+        while process.output.next().await.is_some() {}
+    };
+    let id = agent.until_applied("log").await.container.unwrap().id;
+    let query = LogQuery { environment: "dev".into(), ..LogQuery::default() };
+    until_lines(&agent, &query, "my app", &["begun"]).await;
+    agent.end().await;
+    append(&id, "alone").await;
+
+    let agent = host.agent();
+    let lines = until_lines(&agent, &query, "my app", &["begun", "alone"]).await;
+    let millis = |line: &LogLine| {
+        let since = line.time.unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
+        Some(u64::try_from(since.as_millis()).unwrap())
+    };
+    let since = LogQuery { since: millis(&lines[1]), ..query.clone() };
+    until_lines(&agent, &since, "my app", &["alone"]).await;
+    let until = LogQuery { until: millis(&lines[0]).map(|at| at + 1), ..query.clone() };
+    until_lines(&agent, &until, "my app", &["begun"]).await;
+
+    // What was written last is not lost with the container, and neither is one of those before it.
+    let mut follow = agent.handle.logs(LogQuery { follow: true, tail: Some(1), ..query.clone() });
+    append(&id, "at the end").await;
+    host.docker.signal(&id, "KILL").await.unwrap();
+    let restarted = |count| move |it: &SlotReport| it.restarts == count && it.phase == Phase::Running;
+    let report = agent.until("restarted", |report| of(report, "log").is_some_and(restarted(1))).await;
+    until_lines(&agent, &query, "my app", &["begun", "alone", "at the end", "begun"]).await;
+    let second = of(&report, "log").unwrap().container.clone().unwrap().id;
+    host.docker.signal(&second, "KILL").await.unwrap();
+    agent.until("restarted again", |report| of(report, "log").is_some_and(restarted(2))).await;
+    until_lines(&agent, &query, "my app", &["begun", "alone", "at the end", "begun", "begun"]).await;
+    wait_for("the first container is removed", async || {
+        let left = host.containers().await.len();
+        if left == 2 { Ok(()) } else { Err(left.to_string()) }
+    })
+    .await;
+    until_lines(&agent, &query, "my app", &["begun", "alone", "at the end", "begun", "begun"]).await;
+    until_lines(&agent, &query, "stdout", &["hello"; 3]).await;
+    let last = LogQuery { tail: Some(2), ..query };
+    let all: Vec<LogLine> = agent.handle.logs(last).collect().await;
+    assert_eq!(all.len(), 2, "{all:?}");
+    let followed = tokio::time::timeout(crate::support::PATIENCE, async {
+        let mut seen = Vec::new();
+        while seen.iter().filter(|line| *line == "begun").count() < 2 {
+            let line = follow.next().await.unwrap();
+            seen.extend((line.source == "my app").then_some(line.line));
+        }
+        seen
+    });
+    assert_eq!(followed.await.unwrap(), ["alone", "at the end", "begun", "begun"]);
     agent.end().await;
 }
 

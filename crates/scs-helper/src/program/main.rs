@@ -25,13 +25,15 @@ scs-helper, what scs runs inside containers
         Sets owner and mode of that directory alone. Names are looked up in /etc/passwd and /etc/group.
   remove [--contents] PATH…
         Removes files and whole directories; with --contents only what is in the directories.
-  tail [--lines N] [--follow] [--until-eof] FILE…
-        Prints the files' last lines, each after the file's index and a space; with --follow also what comes, through
-        rotation and truncation, and for files not yet there. With --until-eof ends when standard input does.
+  tail [--follow] [--until-eof] [--from INDEX:DEVICE:INODE:END]… FILE…
+        Prints the files' lines as `INDEX DEVICE:INODE:END LINE`; with --follow also what comes, through rotation and
+        truncation, and for files not yet there. With --from a file is read on from where a line of it ended, also where it
+        was rotated since and lies beside. With --until-eof ends when standard input does.
   serve --port N [--body TEXT] [--echo]
         Answers every HTTP request with 200 and the body, or sends back what it gets. For tests.
   play STEP…
-        out=TEXT err=TEXT env=NAME id cwd cat read=FILE write=FILE:TEXT sleep=TIME deaf exit=CODE, in order. For tests.
+        out=TEXT err=TEXT env=NAME id cwd cat read=FILE write=FILE:TEXT append=FILE:LINE sleep=TIME deaf exit=CODE,
+        in order. For tests.
 ";
 
 /// Exit code of a wrong command line, as of `sysexits.h`.

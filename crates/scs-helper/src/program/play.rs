@@ -27,6 +27,12 @@ pub(crate) fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
                 let (path, text) = value.split_once(':').unwrap_or((value, ""));
                 fs::write(path, text).map_err(|error| Failure::at("write", path.as_ref(), &error))?;
             }
+            "append" => {
+                let (path, text) = value.split_once(':').unwrap_or((value, ""));
+                let mut file = fs::OpenOptions::new().append(true).create(true).open(path);
+                let appended = file.as_mut().map_err(|error| Failure::at("open", path.as_ref(), error))?;
+                writeln!(appended, "{text}").map_err(|error| Failure::at("write", path.as_ref(), &error))?;
+            }
             "sleep" => thread::sleep(duration(value).ok_or_else(|| Failure::usage("sleep=TIME, e.g. sleep=1s"))?),
             "deaf" => sys::ignore_signals(),
             "exit" => return value.parse().map_err(|_| Failure::usage("exit=CODE, from 0 to 255")),

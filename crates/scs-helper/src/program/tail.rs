@@ -1,9 +1,10 @@
-//! `tail`: the lines of several files, each with its file's index. Looks at the files again and again rather than being
-//! told by the kernel: that sees rotation and truncation alike, on every file system.
+//! `tail`: the lines of several files, each with its file's index and with where it ends, so that whoever reads them can go on there
+//! later. Looks at the files again and again rather than being told by the kernel: that sees rotation and truncation alike, on every
+//! file system.
 
 use crate::arguments::{Arguments, unknown};
 use crate::{Failure, sys};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -17,11 +18,14 @@ const LONGEST: usize = 1 << 20;
 /// Bytes read at once.
 const BLOCK: usize = 64 << 10;
 
+/// Device and inode: another one at the same path means that the file was rotated.
+type Identity = (u64, u64);
+
 pub(crate) fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
-    let (mut lines, mut follow, mut until_eof) = (None, false, false);
+    let (mut from, mut follow, mut until_eof) = (Vec::new(), false, false);
     while let Some(option) = arguments.option()? {
         match option.as_str() {
-            "--lines" => lines = Some(arguments.value("--lines", |it| it.parse().ok())?),
+            "--from" => from.push(arguments.value("--from", place)?),
             "--follow" => follow = true,
             "--until-eof" => until_eof = true,
             other => return Err(unknown(other)),
@@ -37,9 +41,12 @@ pub(crate) fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
     let paths = arguments.paths()?;
     let mut tails: Vec<_> = paths.into_iter().enumerate().map(|(index, path)| Tail::new(index, path)).collect();
     let mut out = io::stdout().lock();
+    for (index, identity, end) in from {
+        let tail = tails.get_mut(index).ok_or_else(|| Failure::usage(format!("there is no file {index}")))?;
+        tail.resume(identity, end);
+    }
     for tail in &mut tails {
-        tail.open(lines);
-        tail.read(&mut out)?;
+        tail.catch_up(&mut out)?;
     }
     if follow {
         loop {
@@ -57,6 +64,18 @@ pub(crate) fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Reads `INDEX:DEVICE:INODE:END`.
+fn place(text: &str) -> Option<(usize, Identity, u64)> {
+    let mut numbers = text.split(':').map(|it| it.parse::<u64>().ok());
+    let mut next = || numbers.next().flatten();
+    let (index, device, inode, end) = (next()?, next()?, next()?, next()?);
+    Some((usize::try_from(index).ok()?, (device, inode), end))
+}
+
+fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
 /// One file that is followed.
 struct Tail {
     index: usize,
@@ -68,9 +87,20 @@ struct Tail {
 
 struct Open {
     file: File,
-    /// Device and inode: another one at the same path means that the file was rotated.
-    identity: (u64, u64),
+    identity: Identity,
     position: u64,
+}
+
+impl Open {
+    /// Opens what is a file: a pipe would be waited for, and a terminal or our own output has no end. `None` for what may not be read.
+    fn at(path: &std::path::Path) -> Option<(Self, u64)> {
+        if !fs::metadata(path).ok()?.is_file() {
+            return None;
+        }
+        let file = File::open(path).ok()?;
+        let metadata = file.metadata().ok()?;
+        Some((Open { file, identity: identity(&metadata), position: 0 }, metadata.len()))
+    }
 }
 
 impl Tail {
@@ -78,22 +108,23 @@ impl Tail {
         Tail { index, path, open: None, begun: Vec::new() }
     }
 
-    /// Opens the file if it is there, at its last lines or at its beginning. Whoever may not read it gets nothing.
-    fn open(&mut self, lines: Option<u64>) {
-        let Ok(mut file) = File::open(&self.path) else { return };
-        let Ok(metadata) = file.metadata() else { return };
-        if metadata.is_dir() {
-            return;
+    /// Goes on in the file that it was, which may have been rotated since; else at the beginning of the one that is there.
+    fn resume(&mut self, before: Identity, end: u64) {
+        let beside = self.path.parent().and_then(|parent| fs::read_dir(parent).ok());
+        let beside = beside.into_iter().flatten().flatten().map(|entry| entry.path());
+        let same = |path: &PathBuf| fs::metadata(path).is_ok_and(|it| identity(&it) == before);
+        let found = [self.path.clone()].into_iter().chain(beside).find(same);
+        let Some((mut open, length)) = found.and_then(|path| Open::at(&path)) else { return };
+        // A shorter one was truncated.
+        if length >= end && open.file.seek(SeekFrom::Start(end)).is_ok() {
+            open.position = end;
         }
-        let position = lines.map_or(0, |lines| last_lines(&mut file, metadata.len(), lines).unwrap_or(metadata.len()));
-        if file.seek(SeekFrom::Start(position)).is_ok() {
-            self.open = Some(Open { file, identity: (metadata.dev(), metadata.ino()), position });
-        }
+        self.open = Some(open);
     }
 
     fn catch_up(&mut self, out: &mut impl Write) -> io::Result<()> {
         if self.open.is_none() {
-            self.open(None);
+            self.open = Open::at(&self.path).map(|(open, _)| open);
         }
         self.read(out)?;
         let Some(open) = &mut self.open else { return Ok(()) };
@@ -105,12 +136,11 @@ impl Tail {
             return self.read(out);
         }
         // While nothing is at the path (between the two steps of a rotation) the old one is followed on.
-        let replaced = fs::metadata(&self.path).is_ok_and(|it| (it.dev(), it.ino()) != open.identity);
+        let replaced = fs::metadata(&self.path).is_ok_and(|it| identity(&it) != open.identity);
         if replaced {
             self.read(out)?;
             self.end_line(out)?;
-            self.open = None;
-            self.open(None);
+            self.open = Open::at(&self.path).map(|(open, _)| open);
             return self.read(out);
         }
         Ok(())
@@ -125,55 +155,32 @@ impl Tail {
                 Ok(0) | Err(_) => return Ok(()),
                 Ok(read) => read,
             };
-            open.position += read as u64;
             for part in buffer[..read].split_inclusive(|it| *it == b'\n') {
+                open.position += part.len() as u64;
                 self.begun.extend_from_slice(part);
                 if part.ends_with(b"\n") || self.begun.len() >= LONGEST {
-                    write_line(self.index, &mut self.begun, out)?;
+                    write_line(self.index, open, &mut self.begun, out)?;
                 }
             }
         }
     }
 
     fn end_line(&mut self, out: &mut impl Write) -> io::Result<()> {
-        if self.begun.is_empty() { Ok(()) } else { write_line(self.index, &mut self.begun, out) }
+        match &self.open {
+            Some(open) if !self.begun.is_empty() => write_line(self.index, open, &mut self.begun, out),
+            _ => Ok(()),
+        }
     }
 }
 
-fn write_line(index: usize, line: &mut Vec<u8>, out: &mut impl Write) -> io::Result<()> {
+fn write_line(index: usize, open: &Open, line: &mut Vec<u8>, out: &mut impl Write) -> io::Result<()> {
     if line.last() == Some(&b'\n') {
         line.pop();
     }
-    write!(out, "{index} ")?;
+    let (device, inode) = open.identity;
+    write!(out, "{index} {device}:{inode}:{} ", open.position)?;
     out.write_all(line)?;
     out.write_all(b"\n")?;
     line.clear();
     Ok(())
-}
-
-/// Where the last lines of a file begin.
-fn last_lines(file: &mut File, length: u64, lines: u64) -> io::Result<u64> {
-    if lines == 0 {
-        return Ok(length);
-    }
-    let mut missing = lines;
-    let mut end = length;
-    while end > 0 {
-        let start = end.saturating_sub(BLOCK as u64);
-        let mut block = Vec::with_capacity(BLOCK);
-        file.seek(SeekFrom::Start(start))?;
-        Read::by_ref(file).take(end - start).read_to_end(&mut block)?;
-        for (offset, byte) in block.iter().enumerate().rev() {
-            let after = start + offset as u64 + 1;
-            // The end of the last line does not begin another one.
-            if *byte == b'\n' && after < length {
-                missing -= 1;
-                if missing == 0 {
-                    return Ok(after);
-                }
-            }
-        }
-        end = start;
-    }
-    Ok(0)
 }

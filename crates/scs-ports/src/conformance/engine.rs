@@ -63,6 +63,7 @@ macro_rules! engine_conformance {
             a_command_that_runs_has_no_exit_code_yet,
             no_command_runs_in_a_stopped_container,
             a_file_of_a_container_is_read_whether_it_runs_or_not,
+            the_rest_of_a_file_is_read_from_where_one_was,
             an_image_is_found_by_name_id_and_label,
             an_imported_image_carries_its_labels,
             a_second_name_is_given_and_taken_away,

@@ -23,7 +23,7 @@ pub fn behaviour(command: &[String]) -> Behaviour {
             "exit" => code = value.parse().unwrap(),
             "write" => {
                 let (path, content) = value.split_once(':').unwrap();
-                behaviour.files.insert(path.to_owned(), format!("{content}\n").into());
+                behaviour.files.insert(path.to_owned(), content.to_owned().into());
             }
             "deaf" => behaviour.stops_with = None,
             other => panic!("a container does not {other}"),

@@ -26,7 +26,7 @@ pub struct Logs {
     /// Go on as more is written
     #[arg(short, long)]
     pub follow: bool,
-    /// Only the last lines of each
+    /// Only the last lines of each instance
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<u64>,
     /// Only since: a time like 2026-01-31T12:00:00Z, or how long ago, like 5m

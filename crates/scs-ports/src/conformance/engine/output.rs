@@ -124,3 +124,23 @@ pub async fn a_file_of_a_container_is_read_whether_it_runs_or_not(world: &World)
         other => panic!("{other:?}"),
     }
 }
+
+pub async fn the_rest_of_a_file_is_read_from_where_one_was(world: &World) {
+    let id = ended(world, &["play", "write=/told:0123456789"]).await;
+    let read = async |path: &str, from: u64| {
+        let rest = done("the rest of a file", soon("a file", world.engine.rest_of_file(&id, path, from)).await)?;
+        let pieces: Vec<_> = soon("its end", rest.collect()).await;
+        Some(
+            pieces
+                .into_iter()
+                .map(|it| String::from_utf8_lossy(&it.expect("it comes")).into_owned())
+                .collect::<String>(),
+        )
+    };
+    assert_eq!(read("/told", 0).await.as_deref(), Some("0123456789"));
+    assert_eq!(read("/told", 7).await.as_deref(), Some("789"));
+    assert_eq!(read("/told", 10).await.as_deref(), Some(""));
+    assert_eq!(read("/told", 11).await.as_deref(), Some("0123456789"), "it was cut");
+    assert_eq!(read("/nothing/there", 0).await, None);
+    world.remove(&id).await;
+}

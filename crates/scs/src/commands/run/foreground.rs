@@ -59,7 +59,7 @@ pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, F
         assignments: vec![assignment],
         tombstones: Vec::new(),
     };
-    let mut lines = handle.logs(query(&job, true));
+    let mut lines = handle.present_logs(query(&job, true));
     let outcome = match handle.assign(wanted.clone()).await {
         Ok(()) => follow(&handle, &job, &mut lines).await,
         Err(refused) => {
@@ -188,7 +188,7 @@ fn still_waiting(job: &Job, what: &str, wait: Duration) -> Failure {
 
 /// The lines that came after those already shown, so many of each source: a container that has ended writes no more.
 async fn rest(handle: &Handle, query: LogQuery, mut shown: BTreeMap<String, usize>) -> Result<(), Failure> {
-    let mut lines = handle.logs(query);
+    let mut lines = handle.present_logs(query);
     let all = async {
         while let Some(line) = lines.next().await {
             match shown.get_mut(&line.source).filter(|left| **left > 0) {
