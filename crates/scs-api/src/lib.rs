@@ -4,12 +4,15 @@
 //! [`agent`] is what a server and its agents tell each other; everything else is what people's commands speak.
 
 pub mod agent;
+pub mod audit;
 pub mod deploy;
 pub mod error;
 pub mod exec;
 pub mod host;
 pub mod inspect;
+pub mod join;
 pub mod log;
+pub mod person;
 pub mod routes;
 pub mod secret;
 mod time;

@@ -26,6 +26,12 @@
 //! | `GET /v1/hosts/HOST`, `DELETE /v1/hosts/HOST` | – | [`crate::host::HostDetails`], – |
 //! | `POST /v1/hosts/HOST/labels` | [`crate::host::LabelRequest`] | [`crate::host::HostDetails`] |
 //! | `POST /v1/hosts/HOST/drain`, `undrain` | – | [`crate::host::HostDetails`]: what is there |
+//! | `POST /v1/tokens` | [`crate::join::TokenRequest`] | [`crate::join::Token`] |
+//! | `POST /v1/join`, without a certificate | [`crate::join::JoinRequest`] | [`crate::join::JoinResponse`] |
+//! | `POST /v1/renew` | [`crate::join::RenewRequest`] | [`crate::join::JoinResponse`] |
+//! | `GET /v1/people` | – | list of [`crate::person::PersonInfo`] |
+//! | `PUT /v1/people/NAME`, `DELETE /v1/people/NAME` | [`crate::person::PersonRequest`], – | [`crate::person::PersonInfo`], – |
+//! | `GET /v1/audit?last=` | – | list of [`crate::audit::Entry`] |
 //! | `POST /v1/prune` | – | [`Pruned`] |
 //! | `POST /v1/shutdown` | – | – ; containers keep running |
 //!

@@ -1,23 +1,30 @@
-//! The HTTP API: routes of [`scs_api::routes`] over a [`Handle`]. It knows nothing of who may connect: the listener it is given
-//! decides that (a private Unix socket, or TLS that has checked its client).
+//! The HTTP API: routes of [`scs_api::routes`] over a [`Handle`]. The listener it is given
+//! says who is at the other end (a private Unix socket, or TLS with certificates), [`guard`] what they may do.
 
 mod activity;
 mod answer;
 mod changes;
 mod exec;
 mod extract;
+mod guard;
 mod hosts;
 mod look;
+mod membership;
+mod peer;
+mod tls;
 mod transfer;
 
 pub(crate) use activity::Activity;
+pub use peer::Peer;
+pub use tls::TlsListener;
 
 use crate::service::Handle;
 use answer::Refusal;
 use axum::Router;
+use axum::extract::connect_info::Connected;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
-use axum::serve::Listener;
+use axum::serve::{IncomingStream, Listener};
 use scs_api::error::{Code, Problem};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -30,10 +37,11 @@ pub async fn serve<L>(listener: L, handle: Handle, shutdown: CancellationToken) 
 where
     L: Listener,
     L::Addr: std::fmt::Debug,
+    for<'a> Peer: Connected<IncomingStream<'a, L>>,
 {
     let stop = shutdown.clone();
-    let serving =
-        axum::serve(listener, router(handle, &shutdown)).with_graceful_shutdown(async move { stop.cancelled().await });
+    let router = router(handle, &shutdown).into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
     let late = async {
         shutdown.cancelled().await;
         tokio::time::sleep(PARTING).await;
@@ -87,12 +95,19 @@ fn router(handle: Handle, shutdown: &CancellationToken) -> Router {
         .route("/v1/hosts/{host}/labels", post(hosts::label))
         .route("/v1/hosts/{host}/drain", post(hosts::drain))
         .route("/v1/hosts/{host}/undrain", post(hosts::undrain))
+        .route("/v1/tokens", post(membership::token))
+        .route("/v1/join", post(membership::join))
+        .route("/v1/renew", post(membership::renew))
+        .route("/v1/people", get(membership::people))
+        .route("/v1/people/{person}", put(membership::set_person).delete(membership::remove_person))
+        .route("/v1/audit", get(membership::audit))
         .route("/v1/prune", post(changes::prune))
         .route("/v1/shutdown", post(changes::shut_down))
         .fallback(async || Refusal(Problem::new(Code::NotFound, "there is nothing at this path")))
         .method_not_allowed_fallback(async || {
             Refusal(Problem::new(Code::BadRequest, "this path is not asked with this method"))
         })
+        .layer(from_fn_with_state(api.clone(), guard::guard))
         .layer(from_fn_with_state(api.clone(), activity::count))
         .with_state(api)
 }

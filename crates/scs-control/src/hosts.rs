@@ -2,6 +2,7 @@
 
 use crate::agents::Reachability;
 use crate::fleet::{Member, missing};
+use crate::joining::{check_labels, host_identity, revoke};
 use crate::service::Handle;
 use crate::state::{Error as StateError, HostRecord, Status, VolumeRecord};
 use scs_api::agent::SlotReport;
@@ -9,6 +10,7 @@ use scs_api::error::{Code, Problem};
 use scs_api::host::{Answers, HostDetails, HostInfo, LabelRequest, SlotThere};
 use scs_plan::slot::Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::SystemTime;
 
 /// What lies on hosts, as desired state has it.
 struct Load {
@@ -75,19 +77,7 @@ impl Handle {
 
     /// Changes labels of a host. What runs stays where it is; what is placed next goes by them.
     pub async fn label_host(&self, name: &str, request: LabelRequest) -> Result<HostDetails, Problem> {
-        if let Some(name) = request.set.keys().chain(&request.remove).find(|it| !disco_proto::label(it)) {
-            return Err(Problem::new(
-                Code::BadRequest,
-                format!(
-                    "label {name:?} is not named as it should be: lower-case letters, digits and dashes, 63 at most"
-                ),
-            )
-            .hint("nothing was changed"));
-        }
-        if let Some((name, _)) = request.set.iter().find(|(_, value)| !is_value(value)) {
-            let message = format!("the value of label {name} is not 1 to 255 characters without controls");
-            return Err(Problem::new(Code::BadRequest, message).hint("nothing was changed"));
-        }
+        check_labels(&request.set)?;
         self.change_host(name, |record| {
             record.labels.retain(|label, _| !request.remove.contains(label));
             record.labels.extend(request.set);
@@ -103,9 +93,10 @@ impl Handle {
     /// Forgets a host that nothing lies on, and revokes its certificates.
     pub async fn remove_host(&self, name: &str) -> Result<(), Problem> {
         let mut draft = self.shared.state.draft().await;
-        let Some(_record) = draft.host(name).await? else { return Err(self.no_record(name)) };
+        let Some(record) = draft.host(name).await? else { return Err(self.no_record(name)) };
         // Read within the draft's turn: nothing is placed there meanwhile.
         self.refuse_while_used(name).await?;
+        revoke(&mut draft, &host_identity(&record)?, record.certificates, SystemTime::now());
         draft.delete_host(name);
         draft.commit().await?;
         self.shared.refresh().await?;
@@ -195,8 +186,4 @@ fn few(names: &[String]) -> String {
     const SHOWN: usize = 3;
     let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
-}
-
-fn is_value(value: &str) -> bool {
-    !value.is_empty() && value.len() <= 255 && !value.chars().any(char::is_control)
 }

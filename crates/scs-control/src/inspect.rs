@@ -91,6 +91,14 @@ impl Handle {
         Ok(Partial { value: select_all(asked.value).boxed(), warnings })
     }
 
+    /// The environment of the container of a run id.
+    pub(crate) fn environment_of(&self, instance: &str) -> Option<String> {
+        let reports = self.shared.reports();
+        let mut slots = reports.iter().flat_map(|it| &it.slots);
+        let slot = slots.find(|it| it.container.as_ref().is_some_and(|it| it.instance == instance));
+        slot.map(|it| it.slot.environment.clone())
+    }
+
     /// Runs a command in the container of a run id.
     pub async fn exec(&self, instance: &str, query: ExecQuery) -> Result<ExecSession, Problem> {
         let reports = self.shared.reports();

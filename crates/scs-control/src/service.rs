@@ -7,10 +7,12 @@ mod shared;
 
 pub(crate) use shared::Shared;
 
+use crate::admission::Admission;
 use crate::agents::{Agent, Connect};
 use crate::bundles::Bundles;
 use crate::discovery::Discovery;
 use crate::state::{Error as StateError, State};
+use crate::trust::Certifier;
 use crate::vault::{Error as VaultError, Vault};
 use scs_ports::state::StateStore;
 use std::path::PathBuf;
@@ -38,6 +40,8 @@ pub struct Ports {
     pub agents: Vec<Arc<dyn Agent>>,
     /// How the agents of hosts that join are connected to; `None` where none can join.
     pub connect: Option<Arc<dyn Connect>>,
+    /// Who makes certificates for hosts and people that join; `None` where nobody can.
+    pub authority: Option<Arc<dyn Certifier>>,
     /// The registry of endpoints.
     pub discovery: Arc<dyn Discovery>,
     /// Where sources of images are kept.
@@ -104,6 +108,12 @@ impl Handle {
     #[must_use]
     pub fn services(&self) -> watch::Receiver<Vec<String>> {
         self.shared.services.subscribe()
+    }
+
+    /// Who may come into discovery, and what they may do there.
+    #[must_use]
+    pub fn admission(&self) -> Admission {
+        self.shared.admission.admission()
     }
 
     /// How many requests of the API are being answered; always the newest.

@@ -9,6 +9,9 @@
 //! | `volume/ENV/SERVICE/ROLE/INDEX/NAME` | [`VolumeRecord`] |
 //! | `secret/ENV/SERVICE/NAME` | [`SecretRecord`] |
 //! | `host/NAME` | [`HostRecord`] |
+//! | `person/NAME` | [`PersonRecord`] |
+//! | `token/DIGEST` | [`TokenRecord`]: of a one-time token |
+//! | `revoked/SERIAL` | [`RevokedRecord`]: of a certificate that is turned away |
 
 mod draft;
 mod keys;
@@ -19,8 +22,8 @@ mod tests;
 pub(crate) use draft::Draft;
 pub(crate) use keys::{ServiceKey, volume_id};
 pub(crate) use records::{
-    Cluster, HostRecord, Permit, RevisionRecord, SecretRecord, ServiceRecord, Status, TombstoneRecord, VolumeRecord,
-    within,
+    Cluster, HostRecord, IssuedRecord, Permit, PersonRecord, RevisionRecord, RevokedRecord, SecretRecord,
+    ServiceRecord, Status, TokenRecord, TombstoneRecord, UsedRecord, VolumeRecord, within,
 };
 
 use scs_plan::slot::Slot;
@@ -141,6 +144,37 @@ impl State {
 
     pub(crate) async fn hosts(&self) -> Result<Vec<HostRecord>, Error> {
         Ok(self.list(keys::HOSTS).await?.into_iter().map(|(_, record)| record).collect())
+    }
+
+    pub(crate) async fn host(&self, name: &str) -> Result<Option<HostRecord>, Error> {
+        self.get(&keys::host(name)).await
+    }
+
+    pub(crate) async fn is_revoked(&self, serial: &str) -> Result<bool, Error> {
+        Ok(self.get::<RevokedRecord>(&keys::revoked(serial)).await?.is_some())
+    }
+
+    pub(crate) async fn person(&self, name: &str) -> Result<Option<PersonRecord>, Error> {
+        self.get(&keys::person(name)).await
+    }
+
+    pub(crate) async fn people(&self) -> Result<Vec<PersonRecord>, Error> {
+        Ok(self.list(keys::PEOPLE).await?.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// One-time tokens by digest.
+    pub(crate) async fn tokens(&self) -> Result<Vec<(String, TokenRecord)>, Error> {
+        self.list_named(keys::TOKENS).await
+    }
+
+    /// Certificates that are turned away, by serial.
+    pub(crate) async fn revoked(&self) -> Result<Vec<(String, RevokedRecord)>, Error> {
+        self.list_named(keys::REVOKED).await
+    }
+
+    async fn list_named<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<(String, T)>, Error> {
+        let found = self.list(prefix).await?.into_iter();
+        Ok(found.filter_map(|(key, record)| Some((key.strip_prefix(prefix)?.to_owned(), record))).collect())
     }
 
     async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {

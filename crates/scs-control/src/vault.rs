@@ -164,7 +164,8 @@ fn make_key(directory: &Path, path: &Path, key: &[u8]) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Hexadecimal digits, two a byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

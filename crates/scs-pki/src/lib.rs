@@ -9,6 +9,7 @@ mod certificate;
 mod credentials;
 mod files;
 mod first_contact;
+mod holder;
 mod identity;
 mod live;
 mod request;
@@ -21,6 +22,7 @@ pub use authority::{Authority, Entry, Issued, Order, Rotation, Signed, Unissued}
 pub use certificate::{Certificate, Unreadable};
 pub use credentials::{Credentials, Files, Unusable};
 pub use first_contact::{Fingerprint, NotAFingerprint, first_contact};
+pub use holder::{Holder, holder_of};
 pub use identity::{Identity, Kind, NotAnIdentity};
 pub use live::Live;
 pub use request::Request;

@@ -109,11 +109,16 @@ fn client(credentials: &Credentials, expected: Expected, protocol: &[u8]) -> Res
 /// # Errors
 /// Where there is none, or it is of no use any more.
 pub fn identity_of(connection: &CommonState, now: SystemTime) -> Result<Identity, Trouble> {
+    certificate_of(connection, now)?.identity().map_err(Trouble::Identity)
+}
+
+/// The certificate at the other end.
+pub(crate) fn certificate_of(connection: &CommonState, now: SystemTime) -> Result<Certificate, Trouble> {
     let certificate =
         connection.peer_certificates().and_then(<[_]>::first).ok_or(Trouble::Missing { whose: Side::Peer })?;
     let certificate = Certificate::read(certificate).map_err(|error| Trouble::Other(error.to_string()))?;
     if !certificate.valid_at(now) {
         return Err(Trouble::Expired { whose: Side::Peer });
     }
-    certificate.identity().map_err(Trouble::Identity)
+    Ok(certificate)
 }

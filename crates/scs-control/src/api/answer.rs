@@ -1,10 +1,13 @@
 //! Answers: documents, streams of documents, and problems with the status that goes with them.
 
+use super::guard::Fate;
+use crate::orchestrate::EventStream;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt};
+use scs_api::deploy::Event;
 use scs_api::error::{Code, Problem};
 use scs_api::routes::WARNING;
 use serde::Serialize;
@@ -35,7 +38,10 @@ impl IntoResponse for Refusal {
             Code::Failed => StatusCode::UNPROCESSABLE_ENTITY,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        (status, Json(self.0)).into_response()
+        let mut response = (status, Json(&self.0)).into_response();
+        // For the audit log.
+        response.extensions_mut().insert(self.0);
+        response
     }
 }
 
@@ -49,6 +55,22 @@ pub(super) fn warned(warnings: &[String], answer: impl IntoResponse) -> Response
             response.headers_mut().append(WARNING, value);
         }
     }
+    response
+}
+
+/// Events of a change, which remember how it ended.
+pub(super) fn events(stream: EventStream) -> Response {
+    let fate = Fate::default();
+    let ending = fate.clone();
+    let mut response = lines(stream.inspect(move |event| {
+        let outcome = match event {
+            Event::Done { revision, .. } => format!("done at revision {revision}"),
+            Event::Failed { problem } => format!("failed: {problem}"),
+            _ => return,
+        };
+        let _ = ending.0.set(outcome);
+    }));
+    response.extensions_mut().insert(fate);
     response
 }
 

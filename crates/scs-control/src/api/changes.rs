@@ -1,9 +1,11 @@
 //! Requests that change what runs.
 
 use super::Api;
-use super::answer::{Answer, lines, warned};
+use super::answer::{Answer, events, warned};
 use super::extract::{Document, Of};
+use crate::access::Access;
 use crate::orchestrate::RoleAction;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{Json, Response};
 use scs_api::deploy::{BuildRequest, DownRequest, PlanRequest, PlanResponse, RoleRequest, RollbackRequest, UpRequest};
@@ -20,18 +22,22 @@ pub(super) async fn plan(
 
 pub(super) async fn up(
     State(api): State<Api>,
+    Extension(access): Extension<Access>,
     Of([environment, service]): Of<[String; 2]>,
-    Document(request): Document<UpRequest>,
+    Document(mut request): Document<UpRequest>,
 ) -> Answer<Response> {
-    Ok(lines(api.handle.up(&environment, &service, request).await?))
+    request.who = access.name(request.who);
+    Ok(events(api.handle.up(&environment, &service, request).await?))
 }
 
 pub(super) async fn down(
     State(api): State<Api>,
+    Extension(access): Extension<Access>,
     Of([environment, service]): Of<[String; 2]>,
-    Document(request): Document<DownRequest>,
+    Document(mut request): Document<DownRequest>,
 ) -> Answer<Response> {
-    Ok(lines(api.handle.down(&environment, &service, request).await?))
+    request.caller.who = access.name(request.caller.who);
+    Ok(events(api.handle.down(&environment, &service, request).await?))
 }
 
 pub(super) async fn build(
@@ -39,29 +45,33 @@ pub(super) async fn build(
     Of([environment, service]): Of<[String; 2]>,
     Document(request): Document<BuildRequest>,
 ) -> Answer<Response> {
-    Ok(lines(api.handle.build(&environment, &service, request).await?))
+    Ok(events(api.handle.build(&environment, &service, request).await?))
 }
 
 pub(super) async fn rollback(
     State(api): State<Api>,
+    Extension(access): Extension<Access>,
     Of([environment, service]): Of<[String; 2]>,
-    Document(request): Document<RollbackRequest>,
+    Document(mut request): Document<RollbackRequest>,
 ) -> Answer<Response> {
-    Ok(lines(api.handle.rollback(&environment, &service, request).await?))
+    request.caller.who = access.name(request.caller.who);
+    Ok(events(api.handle.rollback(&environment, &service, request).await?))
 }
 
 pub(super) async fn role(
     State(api): State<Api>,
+    Extension(access): Extension<Access>,
     Of([environment, service, role, action]): Of<[String; 4]>,
-    Document(request): Document<RoleRequest>,
+    Document(mut request): Document<RoleRequest>,
 ) -> Answer<Response> {
+    request.caller.who = access.name(request.caller.who);
     let action = match action.as_str() {
         "restart" => RoleAction::Restart,
         "stop" => RoleAction::Stop,
         "start" => RoleAction::Start,
         other => return Err(Problem::new(Code::NotFound, format!("a role cannot be asked to {other:?}")).into()),
     };
-    Ok(lines(api.handle.role(&environment, &service, &role, action, request).await?))
+    Ok(events(api.handle.role(&environment, &service, &role, action, request).await?))
 }
 
 pub(super) async fn set_secret(
@@ -69,14 +79,14 @@ pub(super) async fn set_secret(
     Of([environment, service, name]): Of<[String; 3]>,
     Document(request): Document<SetSecret>,
 ) -> Answer<Response> {
-    Ok(lines(api.handle.set_secret(&environment, &service, &name, request).await?))
+    Ok(events(api.handle.set_secret(&environment, &service, &name, request).await?))
 }
 
 pub(super) async fn rotate_secret(
     State(api): State<Api>,
     Of([environment, service, name]): Of<[String; 3]>,
 ) -> Answer<Response> {
-    Ok(lines(api.handle.rotate_secret(&environment, &service, &name).await?))
+    Ok(events(api.handle.rotate_secret(&environment, &service, &name).await?))
 }
 
 pub(super) async fn prune(State(api): State<Api>) -> Answer<Response> {

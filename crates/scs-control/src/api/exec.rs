@@ -3,7 +3,9 @@
 use super::Api;
 use super::answer::Answer;
 use super::extract::{Parameters, Part};
+use crate::access::Access;
 use crate::agents::ExecSession;
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -11,11 +13,13 @@ use axum::response::Response;
 use futures_util::stream::StreamExt;
 use scs_api::error::{Code, Problem};
 use scs_api::exec::{Input, LARGEST};
+use scs_api::person::Role;
 use scs_api::routes::ExecQuery;
 
 /// Refused before the connection becomes a WebSocket where it can be, so that the answer is a plain problem.
 pub(super) async fn exec(
     State(api): State<Api>,
+    Extension(access): Extension<Access>,
     Part(instance): Part,
     Parameters(query): Parameters<ExecQuery>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -23,6 +27,10 @@ pub(super) async fn exec(
     let upgrade = upgrade.map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
     if serde_json::from_str::<Vec<String>>(&query.command).map_or(true, |command| command.is_empty()) {
         return Err(Problem::new(Code::BadRequest, "`command` is not a JSON array with a command in it").into());
+    }
+    // One that is not there is refused by whoever looks for it.
+    if let Some(environment) = api.handle.environment_of(&instance) {
+        access.may(Role::Deploy, Some(&environment))?;
     }
     let session = api.handle.exec(&instance, query).await?;
     let active = api.handle.shared.activity.begin();

@@ -3,6 +3,8 @@
 use super::Api;
 use super::answer::Answer;
 use super::extract::{Document, Part};
+use crate::access::Access;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Json;
@@ -12,8 +14,15 @@ pub(super) async fn list(State(api): State<Api>) -> Answer<Json<Vec<HostInfo>>> 
     Ok(Json(api.handle.hosts().await?))
 }
 
-pub(super) async fn inspect(State(api): State<Api>, Part(host): Part) -> Answer<Json<HostDetails>> {
-    Ok(Json(api.handle.host(&host).await?))
+pub(super) async fn inspect(
+    State(api): State<Api>,
+    Extension(access): Extension<Access>,
+    Part(host): Part,
+) -> Answer<Json<HostDetails>> {
+    let mut details = api.handle.host(&host).await?;
+    details.slots.retain(|it| access.sees(&it.slot.environment));
+    details.volume_ids.retain(|it| access.sees(it.split('/').next().unwrap_or(it)));
+    Ok(Json(details))
 }
 
 pub(super) async fn label(

@@ -1,12 +1,15 @@
 //! What the tasks and handles of the control plane share. None of it is a truth of its own: that is in the state store.
 
 use super::{Error, Options, Ports};
+use crate::admission::Register;
 use crate::api::Activity;
+use crate::audit::Audit;
 use crate::bundles::Bundles;
 use crate::discovery::Discovery;
 use crate::fleet::Fleet;
 use crate::locks::Locks;
 use crate::state::{Error as StateError, State, Status};
+use crate::trust::Certifier;
 use crate::vault::Vault;
 use scs_api::agent::HostReport;
 use scs_api::error::{Code, Problem};
@@ -23,6 +26,10 @@ pub(crate) struct Shared {
     pub(crate) state: State,
     pub(crate) vault: Vault,
     pub(crate) fleet: Fleet,
+    /// Who may come into discovery.
+    pub(crate) admission: Register,
+    pub(crate) audit: Audit,
+    pub(crate) authority: Option<Arc<dyn Certifier>>,
     pub(crate) discovery: Arc<dyn Discovery>,
     pub(crate) bundles: Arc<dyn Bundles>,
     pub(crate) locks: Locks,
@@ -42,16 +49,19 @@ impl Shared {
     pub(super) fn new(options: Options, ports: Ports, state: State, vault: Vault) -> Result<Self, Error> {
         let fleet = Fleet::new(ports.agents, ports.connect).map_err(Error::Agents)?;
         Ok(Self {
-            options,
             state,
             vault,
             fleet,
+            admission: Register::new(),
+            audit: Audit::new(&options.state_directory),
+            authority: ports.authority,
             discovery: ports.discovery,
             bundles: ports.bundles,
             locks: Locks::default(),
             changed: watch::Sender::new(0),
             services: watch::Sender::new(Vec::new()),
             refusals: watch::Sender::new(BTreeMap::new()),
+            options,
             asked_to_end: CancellationToken::new(),
             stopping: CancellationToken::new(),
             activity: Activity::new(),
@@ -79,6 +89,7 @@ impl Shared {
     pub(crate) async fn refresh(&self) -> Result<(), StateError> {
         self.fleet.follow(&self.state).await?;
         let services = self.state.services().await?;
+        self.admit(&services).await?;
         let wanted = services.into_iter().filter(|(_, record)| record.status != Status::Down);
         let names = wanted.map(|(key, _)| key.to_string()).collect();
         self.services.send_if_modified(|now| {

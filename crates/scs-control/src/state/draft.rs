@@ -1,7 +1,10 @@
 //! One change of desired state: everything it read must still be so when it is committed.
 
 use super::keys::{self, ServiceKey};
-use super::records::{Cluster, HostRecord, RevisionRecord, SecretRecord, ServiceRecord, TombstoneRecord, VolumeRecord};
+use super::records::{
+    Cluster, HostRecord, PersonRecord, RevisionRecord, RevokedRecord, SecretRecord, ServiceRecord, TokenRecord,
+    TombstoneRecord, VolumeRecord,
+};
 use super::{Error, decode};
 use scs_plan::slot::Slot;
 use scs_ports::state::{StateStore, Transaction};
@@ -93,6 +96,38 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn delete_host(&mut self, name: &str) {
         self.transaction.delete.push(keys::host(name));
+    }
+
+    pub(crate) async fn person(&mut self, name: &str) -> Result<Option<PersonRecord>, Error> {
+        self.get(&keys::person(name)).await
+    }
+
+    pub(crate) fn put_person(&mut self, record: &PersonRecord) {
+        self.put(&keys::person(&record.name), record);
+    }
+
+    pub(crate) fn delete_person(&mut self, name: &str) {
+        self.transaction.delete.push(keys::person(name));
+    }
+
+    pub(crate) async fn token(&mut self, digest: &str) -> Result<Option<TokenRecord>, Error> {
+        self.get(&keys::token(digest)).await
+    }
+
+    pub(crate) fn put_token(&mut self, digest: &str, record: &TokenRecord) {
+        self.put(&keys::token(digest), record);
+    }
+
+    pub(crate) fn delete_token(&mut self, digest: &str) {
+        self.transaction.delete.push(keys::token(digest));
+    }
+
+    pub(crate) fn delete_revoked(&mut self, serial: &str) {
+        self.transaction.delete.push(keys::revoked(serial));
+    }
+
+    pub(crate) fn put_revoked(&mut self, serial: &str, record: &RevokedRecord) {
+        self.put(&keys::revoked(serial), record);
     }
 
     /// Raises the revision of assignments, which makes agents look; gives the new one.

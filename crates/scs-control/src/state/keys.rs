@@ -8,6 +8,25 @@ pub(super) const CLUSTER: &str = "cluster";
 /// Where hosts are.
 pub(super) const HOSTS: &str = "host/";
 
+/// Where people are.
+pub(super) const PEOPLE: &str = "person/";
+/// Where one-time tokens are, by their digest.
+pub(super) const TOKENS: &str = "token/";
+/// Where certificates are that are turned away, by serial.
+pub(super) const REVOKED: &str = "revoked/";
+
+pub(super) fn person(name: &str) -> String {
+    format!("{PEOPLE}{name}")
+}
+
+pub(super) fn token(digest: &str) -> String {
+    format!("{TOKENS}{digest}")
+}
+
+pub(super) fn revoked(serial: &str) -> String {
+    format!("{REVOKED}{serial}")
+}
+
 pub(super) fn host(name: &str) -> String {
     format!("{HOSTS}{name}")
 }

@@ -1,6 +1,8 @@
 //! What the keys of desired state hold. A field may be added with a default; anything else raises the format.
 
 use crate::vault::Sealed;
+use scs_api::join::Purpose;
+use scs_api::person::Role;
 use scs_manifest::compiled::{Access, Deployment};
 use scs_ports::volume::VolumeId;
 use serde::{Deserialize, Serialize};
@@ -163,4 +165,46 @@ pub(crate) struct HostRecord {
 pub(crate) struct IssuedRecord {
     pub(crate) serial: String,
     pub(crate) not_after: SystemTime,
+}
+
+/// A person who has joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PersonRecord {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    /// `*` is any.
+    pub(crate) environments: Vec<String>,
+    pub(crate) joined: SystemTime,
+    /// Certificates that were issued to them and have not ended, the newest last.
+    #[serde(default)]
+    pub(crate) certificates: Vec<IssuedRecord>,
+}
+
+/// A one-time token; its key is the digest of its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TokenRecord {
+    pub(crate) purpose: Purpose,
+    pub(crate) expires: SystemTime,
+    /// Who had it made.
+    pub(crate) by: String,
+    pub(crate) used: Option<UsedRecord>,
+}
+
+/// What a token was used for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UsedRecord {
+    /// Who got a certificate for it, e.g. `host h2`.
+    pub(crate) by: String,
+    pub(crate) at: SystemTime,
+    /// Digest of the request: whoever sends the same again, because the answer was lost, gets another answer.
+    pub(crate) request: String,
+}
+
+/// A certificate that is turned away; its key is the serial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RevokedRecord {
+    pub(crate) holder: String,
+    /// When it ends by itself.
+    pub(crate) not_after: SystemTime,
+    pub(crate) at: SystemTime,
 }

@@ -4,6 +4,8 @@ mod api;
 mod changes;
 mod durability;
 mod hosts;
+mod membership;
+mod people;
 mod secrets;
 mod volumes;
 mod world;

@@ -4,7 +4,7 @@ mod cluster;
 mod deployments;
 mod neighbours;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Trust};
 pub use deployments::{blog, role};
 pub use neighbours::{Memory, Registry};
 
@@ -450,6 +450,7 @@ pub async fn open(directory: &Path, world: &Arc<World>) -> Result<(Service, Hand
         store: Arc::new(store),
         agents: vec![world.clone()],
         connect: None,
+        authority: None,
         discovery: Arc::new(Registry),
         bundles: Arc::new(Memory::default()),
     };

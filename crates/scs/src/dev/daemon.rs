@@ -62,6 +62,7 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
             store: Arc::new(store),
             agents: vec![Arc::new(installation.local(agent_handle))],
             connect: None,
+            authority: None,
             discovery: Arc::new(looking),
             bundles: Arc::new(installation.bundles()),
         },

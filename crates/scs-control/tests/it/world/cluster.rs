@@ -2,12 +2,15 @@
 
 use super::{Memory, Plane, Registry, World, chain};
 use scs_control::agents::{Agent, Connect, HostAddress};
+use scs_control::trust::{Certifier, OwnAuthority};
 use scs_control::{Options, Ports, Service};
+use scs_pki::{Authority, Files, Fingerprint, Identity, Kind, Live, Order};
 use scs_ports::fake;
 use scs_ports::state::{StateStore, Transaction};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 /// The worlds of a cluster, and whom the control plane has connected to.
 #[derive(Debug, Default)]
@@ -36,22 +39,53 @@ impl Cluster {
             "name": name,
             "address": format!("{name}.example:9642"),
             "labels": labels.iter().copied().collect::<BTreeMap<_, _>>(),
-            "joined": std::time::SystemTime::UNIX_EPOCH,
+            "joined": SystemTime::UNIX_EPOCH,
         });
         let put = vec![(format!("host/{name}"), record.to_string().into())];
         self.store.commit(&Transaction { put, ..Transaction::default() }).await.expect("written");
     }
 
     pub async fn start(self: &Arc<Self>, directory: &Path) -> Plane {
+        self.start_with(directory, None).await
+    }
+
+    pub async fn start_with(self: &Arc<Self>, directory: &Path, authority: Option<Arc<dyn Certifier>>) -> Plane {
         let ports = Ports {
             store: self.store.clone(),
             agents: Vec::new(),
             connect: Some(self.clone()),
+            authority,
             discovery: Arc::new(Registry),
             bundles: Arc::new(Memory::default()),
         };
         let options = Options { state_directory: directory.to_owned(), version: "1.2.3".to_owned() };
         let opened = Service::open(options, ports).await.map_err(|error| chain(&error)).expect("opens");
         Plane::run(opened, &self.world("h1"))
+    }
+}
+
+/// A real authority, and a server's certificate of it.
+#[derive(Debug)]
+pub struct Trust {
+    pub fingerprint: Fingerprint,
+    pub live: Arc<Live>,
+    directory: PathBuf,
+}
+
+impl Trust {
+    pub fn new(directory: &Path) -> Self {
+        let now = SystemTime::now();
+        let place = directory.join("ca");
+        let authority = Authority::create(&place, "test", now).expect("an authority");
+        let identity = Identity::new(Kind::Server, "server").expect("a name");
+        let order = Order { identity, addresses: vec!["localhost".to_owned()], valid: Duration::from_secs(3600) };
+        let issued = authority.issue(&order, now).expect("issued");
+        let files: Files = issued.write(&directory.join("server")).expect("written");
+        let live = Arc::new(Live::open(files, None).expect("usable"));
+        Self { fingerprint: authority.fingerprint().expect("known"), live, directory: place }
+    }
+
+    pub fn certifier(&self) -> Arc<dyn Certifier> {
+        Arc::new(OwnAuthority::new(self.directory.clone()))
     }
 }
