@@ -9,12 +9,12 @@ use std::{
     sync::Arc,
 };
 
-use disco_proto::{Endpoint, Reason, Version};
+use disco_proto::Reason;
 
 use crate::{
     core::Core,
     input::{Alarm, Effect, Time},
-    registry::{Change, Record, TopicId},
+    registry::Change,
     session::{Session, SessionId},
     timers::Timer,
 };
@@ -163,15 +163,13 @@ impl Core {
 
     /// Marks everything of a session as suspect, or as not.
     pub(crate) fn mark(&mut self, id: SessionId, suspect: bool, out: &mut Vec<Effect>) {
-        let all: Vec<(TopicId, Arc<str>)> = self.sessions[&id].provisions.iter().cloned().collect();
+        let all = self.sessions[&id].provisions.clone();
         for (topic, key) in all {
-            let Some(record) = self.registry.record(topic, &key) else { continue };
-            let mut endpoint = Endpoint::clone(&record.endpoint);
-            endpoint.suspect = suspect;
-            endpoint.version = Version::of(&endpoint);
-            let record = Record { endpoint: Arc::new(endpoint), ..record.clone() };
-            self.commit(topic, Change::Put(Arc::clone(&key), record), out);
-            self.touch(topic, &key, None);
+            let there = self.registry.topic(topic);
+            let Some(record) = there.record(&key) else { continue };
+            let record = record.suspected(&there.name, suspect);
+            self.commit(topic, Change::Put(record), out);
+            self.touch(topic, &key);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     core::Core,
     grants::Grants,
     input::{Conn, Effect, Time},
-    require::RequirementId,
+    requirements::RequirementId,
     session::{MISSED, SessionId},
     timers::Timer,
 };
@@ -77,9 +77,9 @@ impl Core {
         connection.grants = grants.clone();
         let Some(id) = connection.session else { return };
         let mut lost = self.revoke(id, grants, out);
-        let requirements: Vec<RequirementId> = self.sessions[&id].requirements.values().copied().collect();
+        let requirements: Vec<RequirementId> = self.sessions[&id].requirements.clone();
         for requirement in requirements {
-            if grants.may_require(&self.requirements[&requirement].query).is_err() {
+            if grants.may_require(&self.requirements[requirement].query).is_err() {
                 self.forget(requirement, out);
                 lost = true;
             }

@@ -10,12 +10,14 @@ use disco_proto::{Answer, Code, Failure, Id, Message, Method, message::Drain};
 use crate::{
     brake::Brake,
     connection::Connection,
+    difference::Views,
     drain::Drains,
     grants::Grants,
     input::{Conn, Effect, Input, Time},
     options::Options,
+    recent::Recent,
     registry::Registry,
-    require::{Requirement, RequirementId},
+    requirements::Requirements,
     session::{Session, SessionId},
     stats::Counters,
     timers::{Timer, Timers},
@@ -30,10 +32,13 @@ pub struct Core {
     pub(crate) holding: bool,
     pub(crate) registry: Registry,
     pub(crate) conns: HashMap<Conn, Connection>,
-    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) sessions: BTreeMap<SessionId, Box<Session>>,
     /// Session ids on the wire → sessions.
     pub(crate) names: HashMap<Box<str>, SessionId>,
-    pub(crate) requirements: HashMap<RequirementId, Requirement>,
+    pub(crate) requirements: Requirements,
+    pub(crate) recent: Recent,
+    /// Differences that were just worked out, for those who are in the same place.
+    pub(crate) views: Views,
     /// Sessions that may have something to be told, before this input is done.
     pub(crate) ready: Vec<SessionId>,
     pub(crate) drains: Drains,
@@ -60,7 +65,9 @@ impl Core {
             conns: HashMap::new(),
             sessions: BTreeMap::new(),
             names: HashMap::new(),
-            requirements: HashMap::new(),
+            requirements: Requirements::default(),
+            recent: Recent::default(),
+            views: Views::default(),
             ready: Vec::new(),
             drains: Drains::default(),
             timers,
@@ -131,6 +138,7 @@ impl Core {
                 Timer::Drain(drain) => self.drain_due(drain, out),
                 Timer::Leaving(topic, key) => self.leaving_due(topic, &key, out),
                 Timer::Failback(requirement) => self.failback_due(requirement),
+                Timer::Departed(topic) => self.departed_due(topic),
                 Timer::Hold => self.hold_over(out),
                 Timer::Brake => self.brake_due(out),
                 Timer::Pulse => {
@@ -194,7 +202,7 @@ impl Core {
                 let result = required.as_ref().map(|id| Answer::Change(self.first_change(*id))).map_err(Failure::clone);
                 self.answer(conn, id, result, out);
                 if let Ok(requirement) = required
-                    && self.requirements[&requirement].dirty
+                    && self.requirements[requirement].dirty
                 {
                     self.enqueue(requirement);
                 }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use disco_proto::{
-    Answer, Code, Endpoint, Failure, Health, Message, Method, Query, Reason,
+    Answer, Code, Failure, Message, Method, Query, Reason,
     message::{Change, Changed, Gone, Reset, Resolved, Snapshot},
 };
 
 use crate::{
     core::Core,
+    difference::Difference,
     input::{Conn, Effect, Time},
-    matching::{self, Attributes, Rank},
-    registry::{Record, Topic, TopicId},
-    require::{Flight, Requirement, RequirementId, Told},
+    matching::{Rank, Wants},
+    registry::{REMEMBERED, TopicId},
+    require::Flight,
+    requirements::RequirementId,
     session::SessionId,
     timers::Timer,
 };
@@ -21,23 +23,15 @@ use crate::{
 pub(crate) const BUDGET: usize = 400 * 1024;
 
 impl Core {
-    /// Something about a provision changed (or it went, for this reason): whom it concerns is told.
-    pub(crate) fn touch(&mut self, topic: TopicId, key: &Arc<str>, gone: Option<Reason>) {
-        // While the registry has not heard of everyone, only what a provider says counts, not its silence.
-        let said = |reason: &Reason| matches!(reason, Reason::Left | Reason::Died | Reason::Draining);
-        let gone = gone.filter(|reason| !self.holding || said(reason));
-        if let Some(reason) = gone.filter(|_| self.holding) {
-            self.registry.topic_mut(topic).departed.insert(Arc::clone(key), reason);
-        }
+    /// Something about a provision changed: whom it concerns is told.
+    pub(crate) fn touch(&mut self, topic: TopicId, key: &Arc<str>) {
+        self.views.clear();
         let role = key.split_once('/').map_or("", |(role, _)| role);
         let concerned = self.registry.topic(topic).requirements.clone();
         for id in concerned {
-            let requirement = self.requirements.get_mut(&id).expect("a topic's requirement exists");
+            let requirement = &self.requirements[id];
             if requirement.query.role != "*" && requirement.query.role != role {
                 continue;
-            }
-            if let Some(told) = requirement.told.get_mut(key) {
-                told.gone = gone;
             }
             if !requirement.query.prefer.is_empty() {
                 // How long a better tier has been there must be known even while nothing can be sent.
@@ -47,9 +41,27 @@ impl Core {
         }
     }
 
+    /// Remembers why something went, for those who have it and those who come with it in hand.
+    pub(crate) fn depart(&mut self, topic: TopicId, key: &Arc<str>, reason: Reason) {
+        // While the registry has not heard of everyone, only what a provider says counts, not its silence.
+        let said = matches!(reason, Reason::Left | Reason::Died | Reason::Draining);
+        if self.holding && !said {
+            return;
+        }
+        if self.registry.depart(topic, Arc::clone(key), reason, self.now, !self.holding) {
+            self.timers.at(self.now + REMEMBERED, Timer::Departed(topic));
+        }
+    }
+
+    pub(crate) fn departed_due(&mut self, topic: TopicId) {
+        if let Some(next) = self.registry.forget_departed(topic, self.now) {
+            self.timers.at(next, Timer::Departed(topic));
+        }
+    }
+
     /// Puts a requirement into its session's queue.
     pub(crate) fn enqueue(&mut self, id: RequirementId) {
-        let requirement = self.requirements.get_mut(&id).expect("asked for by id");
+        let requirement = self.requirements.get_mut(id).expect("asked for by id");
         requirement.dirty = true;
         if requirement.flight != Flight::Ready || requirement.queued {
             return;
@@ -79,13 +91,13 @@ impl Core {
                 return;
             }
             let Some(requirement_id) = session.dirty.pop_front() else { return };
-            let requirement = self.requirements.get_mut(&requirement_id).expect("a session's requirement exists");
+            let requirement = self.requirements.get_mut(requirement_id).expect("a session's requirement exists");
             requirement.queued = false;
             if requirement.flight != Flight::Ready {
                 continue;
             }
             if let Some(change) = self.change(requirement_id, false) {
-                let id = self.requirements[&requirement_id].id.to_string();
+                let id = self.requirements[requirement_id].id.to_string();
                 self.dispatch(conn, requirement_id, Method::Changed(Changed { id, change }), out);
             }
         }
@@ -94,10 +106,10 @@ impl Core {
     /// Sends a requirement's next message, which the client must answer before it gets another.
     fn dispatch(&mut self, conn: Conn, id: RequirementId, method: Method, out: &mut Vec<Effect>) {
         let number = self.number();
-        let requirement = self.requirements.get_mut(&id).expect("just seen");
+        let requirement = self.requirements.get_mut(id).expect("just seen");
         requirement.flight = Flight::Sent;
         let session = self.sessions.get_mut(&requirement.session).expect("a requirement's session exists");
-        session.outstanding.insert(number, id);
+        session.outstanding.push((number, id));
         out.push(Effect::Send(conn, Box::new(Message::Call { id: Some(number.into()), method })));
     }
 
@@ -110,9 +122,10 @@ impl Core {
         out: &mut Vec<Effect>,
     ) {
         let owner = self.sessions.get_mut(&session).expect("the caller's session exists");
-        let Some(id) = owner.outstanding.remove(&number) else { return };
+        let Some(place) = owner.outstanding.iter().position(|(other, _)| *other == number) else { return };
+        let (_, id) = owner.outstanding.remove(place);
         let conn = owner.conn;
-        let requirement = self.requirements.get_mut(&id).expect("a session's requirement exists");
+        let requirement = self.requirements.get_mut(id).expect("a session's requirement exists");
         requirement.flight = Flight::Ready;
         match (result, conn) {
             (Ok(_), _) | (Err(_), Err(_)) => {
@@ -137,11 +150,8 @@ impl Core {
 
     /// The next difference of a requirement, noted as told; `None` if there is none, unless one is wanted in any case.
     pub(crate) fn change(&mut self, id: RequirementId, always: bool) -> Option<Change> {
-        let chosen = self.choose(id);
-        let requirement = self.requirements.get_mut(&id).expect("asked for by id");
-        let topic = self.registry.topic(requirement.topic);
-        let own = &self.sessions[&requirement.session].attributes;
-        let mut difference = Difference::of(requirement, topic, own, chosen, self.holding);
+        let difference = self.difference(id);
+        let requirement = self.requirements.get_mut(id).expect("asked for by id");
         requirement.dirty = difference.more;
         let complete = !self.holding && !difference.more;
         if difference.is_empty() && requirement.complete == complete && !always {
@@ -150,52 +160,68 @@ impl Core {
         requirement.seq += 1;
         self.counters.deliveries += 1;
         requirement.complete = complete;
-        for (key, endpoint) in difference.updates.iter().chain(&difference.adds) {
-            requirement.told.insert(Arc::clone(key), Told { version: endpoint.version, gone: None });
+        requirement.told = difference.told.clone();
+        for (key, _) in &difference.drops {
+            requirement.linger(Arc::clone(key));
         }
-        let drop = std::mem::take(&mut difference.drops).into_iter().map(|(key, reason)| {
-            requirement.told.remove(&key);
-            requirement.linger(Arc::clone(&key));
-            Gone { key: key.to_string(), reason }
-        });
+        let gone = |(key, reason): &(Arc<str>, Reason)| Gone { key: key.to_string(), reason: *reason };
         Some(Change {
-            drop: drop.collect(),
             seq: requirement.seq,
             rev: self.registry.rev,
             complete,
-            add: difference.adds.into_iter().map(|(_, endpoint)| endpoint).collect(),
-            update: difference.updates.into_iter().map(|(_, endpoint)| endpoint).collect(),
+            add: difference.adds.clone(),
+            update: difference.updates.clone(),
+            drop: difference.drops.iter().map(gone).collect(),
         })
+    }
+
+    /// What a requirement should be told: worked out once for all who ask the same and know the same.
+    fn difference(&mut self, id: RequirementId) -> Arc<Difference> {
+        let requirement = &self.requirements[id];
+        let topic = self.registry.topic(requirement.topic);
+        let alike = requirement.query.prefer.is_empty() && requirement.is_elsewhere(topic);
+        let (query, topic_id) = (Arc::clone(&requirement.query), requirement.topic);
+        let told = requirement.told.clone();
+        if alike && let Some(difference) = self.views.get(topic_id, &query, &told) {
+            return difference;
+        }
+        let chosen = self.choose(id);
+        let requirement = &self.requirements[id];
+        let own = &self.sessions[&requirement.session].attributes;
+        let wants = Wants::of(requirement, own);
+        let topic = self.registry.topic(topic_id);
+        let endpoint = |record: &_| self.recent.endpoint(topic_id, &topic.name, record);
+        let mut difference = Difference::of(wants, &told, topic, chosen, self.holding, endpoint);
+        self.registry.share(topic_id, &query, &mut difference.told);
+        let difference = Arc::new(difference);
+        if alike {
+            self.views.keep(topic_id, query, told, &difference);
+        }
+        difference
     }
 
     /// The rank and tier that a requirement should be told, `None` if there is nothing. Failing over is immediate; failing back waits
     /// until the better tier has been there for long enough.
     pub(crate) fn choose(&mut self, id: RequirementId) -> Option<(Rank, usize)> {
-        let requirement = self.requirements.get_mut(&id).expect("asked for by id");
+        let requirement = &self.requirements[id];
         let topic = self.registry.topic(requirement.topic);
-        let own = &self.sessions[&requirement.session].attributes;
-        let Requirement { query, told, better_since, .. } = requirement;
-        if query.prefer.is_empty() {
-            return matching::admitted(query, topic, Some(told))
-                .map(|(_, record)| Rank::of(record))
-                .min()
-                .map(|rank| (rank, 0));
+        let wants = Wants::of(requirement, &self.sessions[&requirement.session].attributes);
+        let best = wants.best(topic, Some(&requirement.told));
+        if wants.query.prefer.is_empty() {
+            return best;
         }
-        let Some((rank, best)) = matching::best(query, own, topic, Some(told)) else {
-            *better_since = None;
-            return None;
-        };
-        let current = told.keys().filter_map(|key| {
-            let record = topic.records.get(key)?;
-            let usable = Rank::of(record) == rank && matching::admits(query, record);
-            usable.then(|| matching::tier(query, own, &record.endpoint))
+        let current = best.and_then(|(rank, _)| {
+            let known = requirement.told.keys().filter_map(|key| topic.record(key));
+            let usable = known.filter(|record| Rank::of(record) == rank && wants.admits(record));
+            usable.map(|record| wants.tier(record)).min()
         });
-        match current.min() {
-            Some(current) if current > best => {
-                let since = match *better_since {
+        let requirement = self.requirements.get_mut(id).expect("just seen");
+        match (best, current) {
+            (Some((rank, best)), Some(current)) if current > best => {
+                let since = match requirement.better_since {
                     Some(since) => since,
                     None => {
-                        *better_since = Some(self.now);
+                        requirement.better_since = Some(self.now);
                         self.timers.at(self.now + self.options.failback, Timer::Failback(id));
                         self.now
                     }
@@ -204,14 +230,14 @@ impl Core {
                 Some((rank, if stable { best } else { current }))
             }
             _ => {
-                *better_since = None;
-                Some((rank, best))
+                requirement.better_since = None;
+                best
             }
         }
     }
 
     pub(crate) fn failback_due(&mut self, id: RequirementId) {
-        if self.requirements.contains_key(&id) {
+        if self.requirements.get(id).is_some() {
             self.enqueue(id);
         }
     }
@@ -219,7 +245,7 @@ impl Core {
     /// Everyone had the time to come back; what nobody claimed goes.
     pub(crate) fn hold_over(&mut self, out: &mut Vec<Effect>) {
         self.holding = false;
-        self.registry.forget_departed();
+        self.views.clear();
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in &sessions {
             let Some(session) = self.sessions.get(id) else { continue };
@@ -231,11 +257,12 @@ impl Core {
         }
         for session in sessions {
             let Some(owner) = self.sessions.get(&session) else { continue };
-            let all: Vec<RequirementId> = owner.requirements.values().copied().collect();
+            let all = owner.requirements.clone();
             for requirement in all {
                 self.enqueue(requirement);
             }
         }
+        self.settle_all_drains(out);
     }
 
     /// What a requirement would get now.
@@ -245,122 +272,19 @@ impl Core {
             return resolved;
         };
         let topic = self.registry.topic(topic);
-        let own = &self.sessions[&session].attributes;
-        let chosen = matching::best(query, own, topic, None);
+        let wants = Wants::asked(query, &self.sessions[&session].attributes);
+        let chosen = wants.best(topic, None);
         let mut budget = BUDGET;
-        for (_, record) in matching::admitted(query, topic, None) {
-            if Some((Rank::of(record), matching::tier(query, own, &record.endpoint))) == chosen {
+        for record in wants.admitted(topic, None) {
+            if Some(wants.standing(record)) == chosen {
                 if budget == 0 {
                     resolved.complete = false;
                     break;
                 }
-                budget = budget.saturating_sub(size(&record.endpoint));
-                resolved.endpoints.push(Arc::clone(&record.endpoint));
+                budget = budget.saturating_sub(record.size());
+                resolved.endpoints.push(Arc::new(record.endpoint(&topic.name)));
             }
         }
         resolved
     }
-}
-
-/// What differs between told and true.
-#[derive(Default)]
-struct Difference {
-    adds: Vec<(Arc<str>, Arc<Endpoint>)>,
-    updates: Vec<(Arc<str>, Arc<Endpoint>)>,
-    drops: Vec<(Arc<str>, Reason)>,
-    /// It did not fit.
-    more: bool,
-}
-
-impl Difference {
-    fn is_empty(&self) -> bool {
-        self.adds.is_empty() && self.updates.is_empty() && self.drops.is_empty()
-    }
-
-    /// Additions come before drops, so that a set too large for one message is never told to be smaller than it is before and after.
-    fn of(
-        requirement: &Requirement,
-        topic: &Topic,
-        own: &Attributes,
-        chosen: Option<(Rank, usize)>,
-        holding: bool,
-    ) -> Self {
-        let Requirement { query, told, .. } = requirement;
-        let heard =
-            |key: &Arc<str>| topic.records.get(key).is_some_and(|record| !record.unclaimed && !record.endpoint.suspect);
-        let unheard = |key: &Arc<str>, told: &Told| told.gone.is_none() && !heard(key);
-        // After a restart, as long as something that the subscriber has may still come back, it is neither taken away nor replaced by
-        // something less preferred; whatever is as good may come.
-        let waiting = holding && told.iter().any(|(key, told)| unheard(key, told));
-        let wanted = |key: &Arc<str>, record: &Record| {
-            if waiting {
-                return told.contains_key(key) || (query.prefer.is_empty() && record.live());
-            }
-            chosen == Some((Rank::of(record), matching::tier(query, own, &record.endpoint)))
-        };
-        let mut difference = Self::default();
-        let mut budget = Budget(BUDGET);
-        // Nothing is told of what only a snapshot says.
-        let claimed = matching::admitted(query, topic, None);
-        for (key, record) in claimed.filter(|(key, record)| wanted(key, record)) {
-            let list = match told.get(key) {
-                None => &mut difference.adds,
-                Some(told) if told.version != record.endpoint.version => &mut difference.updates,
-                Some(_) => continue,
-            };
-            if !budget.take(size(&record.endpoint)) {
-                difference.more = true;
-                return difference;
-            }
-            list.push((Arc::clone(key), Arc::clone(&record.endpoint)));
-        }
-        for (key, told) in told {
-            let reason = match topic.records.get(key) {
-                Some(record) if matching::admits(query, record) => {
-                    if wanted(key, record) {
-                        continue;
-                    }
-                    outdone(record)
-                }
-                Some(_) => Reason::Unmatched,
-                None if waiting && told.gone.is_none() => continue,
-                None => told.gone.unwrap_or(Reason::Lost),
-            };
-            if !budget.take(key.len() + 40) {
-                difference.more = true;
-                return difference;
-            }
-            difference.drops.push((Arc::clone(key), reason));
-        }
-        difference
-    }
-}
-
-/// Why a record that is there and admitted is no longer delivered.
-fn outdone(record: &Record) -> Reason {
-    match record.leaving {
-        Some((reason, _)) => reason,
-        None if record.endpoint.suspect => Reason::Expired,
-        None if record.endpoint.health == Health::Draining => Reason::Draining,
-        None => Reason::Unmatched,
-    }
-}
-
-struct Budget(usize);
-
-impl Budget {
-    /// Whether there is room; one item always has some.
-    fn take(&mut self, size: usize) -> bool {
-        if self.0 == 0 {
-            return false;
-        }
-        self.0 = self.0.saturating_sub(size);
-        true
-    }
-}
-
-/// About how many bytes an endpoint takes in a message.
-pub(crate) fn size(endpoint: &Endpoint) -> usize {
-    let attributes: usize = endpoint.attributes.iter().map(|(name, value)| name.len() + value.len() + 6).sum();
-    220 + endpoint.instance.len() + endpoint.host.len() + attributes
 }

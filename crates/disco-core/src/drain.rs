@@ -12,7 +12,7 @@ use crate::{
     core::Core,
     input::{Conn, Effect},
     registry::TopicId,
-    require::RequirementId,
+    requirements::RequirementId,
     timers::Timer,
 };
 
@@ -41,7 +41,7 @@ struct Drain {
 impl Core {
     /// Requirements that were told of a provision and have not applied its going.
     pub(crate) fn users(&self, topic: TopicId, key: &str) -> Vec<RequirementId> {
-        let uses = |id: &&RequirementId| self.requirements[*id].uses(key);
+        let uses = |id: &&RequirementId| self.requirements[**id].uses(key);
         self.registry.topic(topic).requirements.iter().filter(uses).copied().collect()
     }
 
@@ -71,9 +71,17 @@ impl Core {
             };
             let drain = self.drains.all.get_mut(&id).expect("a topic's drain exists");
             drain.pending = users;
-            if drain.pending.is_empty() {
-                self.finish_drain(id, out);
+            if drain.pending.is_empty() && !self.holding {
+                self.finish_drain(id, false, out);
             }
+        }
+    }
+
+    /// Everyone has been heard of: answers the drains that only waited for that.
+    pub(crate) fn settle_all_drains(&mut self, out: &mut Vec<Effect>) {
+        let topics: BTreeSet<TopicId> = self.drains.all.values().map(|drain| drain.topic).collect();
+        for topic in topics {
+            self.settle_drains(topic, out);
         }
     }
 
@@ -82,7 +90,7 @@ impl Core {
             // Some may have come meanwhile, with what is going in their hands.
             let users = self.users(*topic, key).into_iter().collect();
             self.drains.all.get_mut(&id).expect("just seen").pending = users;
-            self.finish_drain(id, out);
+            self.finish_drain(id, false, out);
         }
     }
 
@@ -91,19 +99,22 @@ impl Core {
         let of_key = |(drained, id): &(Arc<str>, u64)| (drained == key).then_some(*id);
         let waiting: Vec<u64> = self.registry.topic(topic).drains.iter().filter_map(of_key).collect();
         for id in waiting {
-            self.finish_drain(id, out);
+            self.finish_drain(id, true, out);
         }
     }
 
-    fn finish_drain(&mut self, id: u64, out: &mut Vec<Effect>) {
+    fn finish_drain(&mut self, id: u64, abandoned: bool, out: &mut Vec<Effect>) {
         let Some(drain) = self.drains.all.remove(&id) else { return };
         self.registry.topic_mut(drain.topic).drains.retain(|(_, other)| *other != id);
         let name = |id: &RequirementId| {
-            let requirement = self.requirements.get(id)?;
+            let requirement = self.requirements.get(*id)?;
             let session = self.sessions.get(&requirement.session)?;
             Some(format!("{}@{}", requirement.id, session.agent))
         };
         let mut unapplied: Vec<String> = drain.pending.iter().filter_map(name).collect();
+        if self.holding && !abandoned {
+            unapplied.push(UNHEARD.to_owned());
+        }
         unapplied.sort_unstable();
         unapplied.truncate(NAMED);
         let withdrawn = Withdrawn { rev: self.registry.rev, unapplied };
@@ -111,6 +122,9 @@ impl Core {
         self.registry.tidy(drain.topic);
     }
 }
+
+/// Who may have it and has not come back since the server started.
+const UNHEARD: &str = "*";
 
 /// How many are named at most: with the longest names, these still fit into a line.
 const NAMED: usize = 1000;

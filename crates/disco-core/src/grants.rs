@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use disco_proto::{Code, Failure, Name, Provision, Query, label, message::Open};
 
+use crate::record::Record;
+
 /// What a peer may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Grants {
@@ -121,6 +123,14 @@ impl Grants {
                 Err(forbidden(&format!("{} provides for itself, not for the host {host}", permit.host)))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The same of what is provided.
+    pub(crate) fn may_provide_record(&self, topic: &str, record: &Record) -> Result<(), Failure> {
+        match self {
+            Grants::Everything => Ok(()),
+            Grants::Only(_) => self.may_provide_name(&record.name(topic)),
         }
     }
 

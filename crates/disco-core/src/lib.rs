@@ -11,20 +11,26 @@ mod brake;
 mod connection;
 mod core;
 mod deliver;
+mod difference;
 mod drain;
 mod grants;
 mod input;
 mod matching;
 mod observe;
 mod options;
+mod packed;
 mod provide;
+mod recent;
+mod record;
 mod registry;
 mod require;
+mod requirements;
 mod save;
 mod session;
 mod stats;
 mod timers;
 mod token;
+mod told;
 mod view;
 
 pub use crate::{
@@ -35,6 +41,7 @@ pub use crate::{
     matching::{Attributes, Verdict},
     observe::{Filter, Observed, What},
     options::{BrakeOptions, Limits, Options},
+    save::Saving,
     stats::{ProvisionStats, Stats},
     view::{ProvisionView, RegistryView, RequirementView, SessionView},
 };

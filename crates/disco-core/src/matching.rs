@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use disco_proto::{Endpoint, Health, Query};
 
-use crate::{
-    registry::{Record, Topic},
-    require::Told,
-};
+use crate::{packed::Packed, record::Record, registry::Topic, require::Requirement, told::Told};
 
 /// How good an endpoint is, the best first. Only the best rank that is not empty is delivered, so that one slow dependency does not take a
 /// whole chain down, and a move never leaves a subscriber with nothing while something still works.
@@ -23,7 +20,7 @@ pub(crate) enum Rank {
 
 impl Rank {
     pub(crate) fn of(record: &Record) -> Self {
-        match record.endpoint.health {
+        match record.health {
             _ if record.live() => Rank::Live,
             Health::Failing => Rank::Failing,
             _ => Rank::Usable,
@@ -70,64 +67,82 @@ impl fmt::Display for Verdict {
 /// Attributes, of a client or an endpoint.
 pub type Attributes = BTreeMap<String, String>;
 
-/// The tier of an endpoint for a subscriber: the first attribute of `prefer` that both have and agree in.
-pub(crate) fn tier(query: &Query, own: &Attributes, endpoint: &Endpoint) -> usize {
-    let agrees = |name: &String| own.get(name).is_some_and(|value| endpoint.attributes.get(name) == Some(value));
-    query.prefer.iter().position(agrees).unwrap_or(query.prefer.len())
+/// Who asks for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wants<'a> {
+    pub(crate) query: &'a Query,
+    /// Whose own instance never matches.
+    pub(crate) instance: Option<&'a str>,
+    /// The subscriber's own attributes.
+    pub(crate) own: &'a Packed,
 }
 
-/// The records that a query admits. What nobody has claimed since a restart is there only for those who have been told of it.
-pub(crate) fn admitted<'a>(
-    query: &'a Query,
-    topic: &'a Topic,
-    told: Option<&'a BTreeMap<Arc<str>, Told>>,
-) -> impl Iterator<Item = (&'a Arc<str>, &'a Record)> {
-    let there =
-        move |key: &Arc<str>, record: &Record| !record.unclaimed || told.is_some_and(|told| told.contains_key(key));
-    topic.of_role(query).filter(move |(key, record)| there(key, record) && admits(query, record))
-}
+impl<'a> Wants<'a> {
+    pub(crate) fn of(requirement: &'a Requirement, own: &'a Packed) -> Self {
+        Self { query: &requirement.query, instance: requirement.instance.as_deref(), own }
+    }
 
-pub(crate) fn admits(query: &Query, record: &Record) -> bool {
-    let endpoint = &record.endpoint;
-    query.admits(&endpoint.name.role, &endpoint.instance, &endpoint.attributes)
-}
+    /// Somebody who asks with a whole query.
+    pub(crate) fn asked(query: &'a Query, own: &'a Packed) -> Self {
+        Self { query, instance: query.instance.as_deref(), own }
+    }
 
-/// The best rank and, within it, the best tier there is.
-pub(crate) fn best(
-    query: &Query,
-    own: &Attributes,
-    topic: &Topic,
-    told: Option<&BTreeMap<Arc<str>, Told>>,
-) -> Option<(Rank, usize)> {
-    admitted(query, topic, told).map(|(_, record)| (Rank::of(record), tier(query, own, &record.endpoint))).min()
-}
+    /// Whether the hard conditions hold.
+    pub(crate) fn admits(&self, record: &Record) -> bool {
+        record.fits(self.query, self.instance)
+    }
 
-/// Says of every endpoint of the topic why a subscriber that has `current` (its tier; `None`: nothing yet) gets it or does not.
-pub(crate) fn verdicts(
-    query: &Query,
-    own: &Attributes,
-    topic: &Topic,
-    chosen: Option<(Rank, usize)>,
-) -> Vec<(Arc<Endpoint>, Verdict)> {
-    let judge = |record: &Record| {
-        let endpoint = &record.endpoint;
-        if let Some(why) = query.objection(&endpoint.name.role, &endpoint.instance, &endpoint.attributes) {
-            return Verdict::Unmatched(why);
-        }
-        let (rank, own_tier) = (Rank::of(record), tier(query, own, endpoint));
-        match chosen {
-            Some((best, _)) if rank > best => match rank {
-                Rank::Failing => Verdict::Failing,
-                _ if endpoint.suspect => Verdict::Suspect,
-                _ => Verdict::Draining,
-            },
-            Some((_, tier)) if own_tier > tier => {
-                Verdict::LessPreferred { attribute: query.prefer.get(tier).cloned().unwrap_or_default() }
+    /// The tier of an endpoint: the first attribute of `prefer` that both have and agree in.
+    pub(crate) fn tier(&self, record: &Record) -> usize {
+        let prefer = &self.query.prefer;
+        let agrees = |name: &String| self.own.get(name).is_some_and(|value| record.attribute(name) == Some(value));
+        prefer.iter().position(agrees).unwrap_or(prefer.len())
+    }
+
+    /// How good it is, and how near.
+    pub(crate) fn standing(&self, record: &Record) -> (Rank, usize) {
+        (Rank::of(record), self.tier(record))
+    }
+
+    /// The records that are admitted. What nobody has claimed since a restart is there only for those who have been told of it.
+    pub(crate) fn admitted(self, topic: &'a Topic, told: Option<&'a Told>) -> impl Iterator<Item = &'a Record> {
+        let there = move |record: &Record| !record.unclaimed || told.is_some_and(|told| told.contains(&record.key));
+        topic.of_role(self.query).filter(move |record| there(record) && self.admits(record))
+    }
+
+    /// The best rank and, within it, the best tier there is.
+    pub(crate) fn best(self, topic: &Topic, told: Option<&Told>) -> Option<(Rank, usize)> {
+        self.admitted(topic, told).map(|record| self.standing(record)).min()
+    }
+
+    /// Says of every endpoint of the topic why a subscriber that has `chosen` (its tier; `None`: nothing yet) gets it or does not.
+    pub(crate) fn verdicts(self, topic: &Topic, chosen: Option<(Rank, usize)>) -> Vec<(Arc<Endpoint>, Verdict)> {
+        let judge = |record: &Record, endpoint: &Endpoint| {
+            let objection = self.query.objection(&endpoint.name.role, &endpoint.instance, &endpoint.attributes);
+            if let Some(why) = objection {
+                return Verdict::Unmatched(why);
             }
-            Some((_, tier)) if own_tier < tier => Verdict::Failback,
-            _ => Verdict::Chosen,
-        }
-    };
-    let claimed = topic.records.values().filter(|record| !record.unclaimed);
-    claimed.map(|record| (Arc::clone(&record.endpoint), judge(record))).collect()
+            let (rank, own_tier) = self.standing(record);
+            match chosen {
+                Some((best, _)) if rank > best => match rank {
+                    Rank::Failing => Verdict::Failing,
+                    _ if endpoint.suspect => Verdict::Suspect,
+                    _ => Verdict::Draining,
+                },
+                Some((_, tier)) if own_tier > tier => {
+                    Verdict::LessPreferred { attribute: self.query.prefer.get(tier).cloned().unwrap_or_default() }
+                }
+                Some((_, tier)) if own_tier < tier => Verdict::Failback,
+                _ => Verdict::Chosen,
+            }
+        };
+        let claimed = topic.records().filter(|record| !record.unclaimed);
+        claimed
+            .map(|record| {
+                let endpoint = Arc::new(record.endpoint(&topic.name));
+                let verdict = judge(record, &endpoint);
+                (endpoint, verdict)
+            })
+            .collect()
+    }
 }

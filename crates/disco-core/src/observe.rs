@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use disco_proto::{Endpoint, Name, Reason};
 
-use crate::registry::{Applied, Record};
+use crate::{
+    recent::Recent,
+    record::Record,
+    registry::{Applied, Committed, TopicId},
+};
 
 /// One committed change of the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,22 +60,20 @@ impl Filter {
 
 impl Observed {
     /// What a watcher of the registry sees of a commit; `None` if only who provides it changed.
-    pub(crate) fn of(rev: u64, applied: Applied) -> Option<Self> {
+    pub(crate) fn of(topic: TopicId, committed: &Committed, recent: &mut Recent) -> Option<Self> {
         // What nobody has claimed since a restart is not there yet.
-        let there = |record: &Record| !record.unclaimed;
-        let same = |one: &Record, other: &Record| one.endpoint == other.endpoint && one.leaving == other.leaving;
-        let (what, record) = match applied {
-            Applied::Put { before, now } if there(now) => match before.filter(there) {
-                Some(before) if same(&before, now) => return None,
+        let there = |record: &&Record| !record.unclaimed;
+        let same = |one: &Record, other: &Record| one.version == other.version && one.leaving == other.leaving;
+        let (what, record): (What, &Record) = match &committed.applied {
+            Applied::Put { before, now } if there(now) => match before.as_deref().filter(there) {
+                Some(before) if same(before, now) => return None,
                 Some(_) => (What::Updated, now),
                 None => (What::Added, now),
             },
-            Applied::Leaving { now, .. } if there(now) => (What::Leaving(now.leaving?.0), now),
-            Applied::Removed(record, reason) if there(&record) => {
-                return Some(Self { rev, what: What::Dropped(reason), endpoint: record.endpoint });
-            }
+            Applied::Leaving { now, .. } if there(now) => (What::Leaving(now.leaving.as_ref()?.0), now),
+            Applied::Removed(record, reason) if there(&&**record) => (What::Dropped(*reason), record),
             _ => return None,
         };
-        Some(Self { rev, what, endpoint: Arc::clone(&record.endpoint) })
+        Some(Self { rev: committed.rev, what, endpoint: recent.endpoint(topic, committed.topic, record) })
     }
 }

@@ -11,7 +11,8 @@ use crate::{
     core::Core,
     input::{Conn, Effect},
     observe::Observed,
-    registry::{Change, Record, TopicId},
+    record::Record,
+    registry::{Change, TopicId},
     session::SessionId,
     timers::Timer,
 };
@@ -26,9 +27,9 @@ impl Core {
         let name = &provision.name;
         let topic = self.registry.topic_of(&name.environment, &name.service, &name.endpoint);
         let key: Arc<str> = provision.key().into();
-        let existing = self.registry.topic(topic).records.get_key_value(&key);
+        let existing = self.registry.record(topic, &key);
         match existing {
-            Some((_, record)) => self.may_provide(id, record, provision)?,
+            Some(record) => self.may_provide(id, record, provision)?,
             None => {
                 if let Err(failure) = self.has_room(id, topic) {
                     self.registry.tidy(topic);
@@ -36,37 +37,30 @@ impl Core {
                 }
             }
         }
-        let endpoint = Endpoint::of(provision);
-        if let Some((key, record)) = existing
+        let endpoint = Arc::new(Endpoint::of(provision));
+        if let Some(record) = existing
             && record.session == id
             && record.leaving.is_none()
             && !record.unclaimed
-            && *record.endpoint == endpoint
+            && record.version == endpoint.version
+            && record.endpoint(&self.registry.topic(topic).name) == *endpoint
         {
             // Said again, as after a reconnect: nothing to tell anybody.
-            if record.incarnation != provision.incarnation {
-                let key = Arc::clone(key);
-                if let Some(record) = self.registry.topic_mut(topic).records.get_mut(&key) {
-                    record.incarnation = provision.incarnation;
-                }
+            if let Some(record) = self.registry.topic_mut(topic).record_mut(&key) {
+                record.incarnation = provision.incarnation;
             }
             return Ok(Provided { rev: self.registry.rev });
         }
         // One copy of the key for everyone.
-        let key = existing.map_or(key, |(key, _)| Arc::clone(key));
-        let before = existing.map(|(_, record)| record.session);
-        let record = Record {
-            endpoint: Arc::new(endpoint),
-            incarnation: provision.incarnation,
-            session: id,
-            owner: Arc::clone(&self.sessions[&id].owner),
-            leaving: None,
-            unclaimed: false,
-        };
+        let key = existing.map_or(key, |record| Arc::clone(&record.key));
+        let before = existing.map(|record| record.session);
+        let owner = &self.sessions[&id].owner;
+        let record = Record::of(&endpoint, Arc::clone(&key), provision.incarnation, id, owner);
+        self.recent.keep(topic, &key, &endpoint);
         if let Some(before) = before.filter(|before| *before != id)
             && let Some(session) = self.sessions.get_mut(&before)
         {
-            session.provisions.remove(&(topic, Arc::clone(&key)));
+            session.disown(topic, &key);
             let empty = session.provisions.is_empty();
             if empty && self.brake.returned(before) {
                 // Its host is back with another session, and this one has nothing left.
@@ -75,12 +69,12 @@ impl Core {
             }
         }
         let session = self.sessions.get_mut(&id).expect("the caller's session exists");
-        session.provisions.insert((topic, Arc::clone(&key)));
+        session.own(topic, &key);
         self.registry.topic_mut(topic).departed.remove(&key);
-        self.commit(topic, Change::Put(Arc::clone(&key), record), out);
+        self.commit(topic, Change::Put(record), out);
         let rev = self.registry.rev;
         self.abandon_drains(topic, &key, out);
-        self.touch(topic, &key, None);
+        self.touch(topic, &key);
         Ok(Provided { rev })
     }
 
@@ -91,7 +85,7 @@ impl Core {
             let words = format!("this session provides {} endpoints, and may not provide more", limits.provisions);
             return Err(Failure::limit(Limit::Provisions, words));
         }
-        if self.registry.topic(topic).records.len() >= limits.topic {
+        if self.registry.topic(topic).len() >= limits.topic {
             let words = format!("{} endpoints are provided under this name, and not more may be", limits.topic);
             return Err(Failure::limit(Limit::Topic, words));
         }
@@ -147,20 +141,19 @@ impl Core {
             let withdrawn = Withdrawn { rev: self.registry.rev, unapplied: Vec::new() };
             return self.answer(conn, request, Ok(Answer::Withdrawn(withdrawn)), out);
         };
-        let key = match self.registry.topic(topic).records.get_key_value(key.as_str()) {
-            Some((_, record))
-                if record.session != id && record.owner != self.sessions[&id].owner && !record.unclaimed =>
-            {
+        let key = match self.registry.record(topic, &key) {
+            Some(record) if record.session != id && record.owner != self.sessions[&id].owner && !record.unclaimed => {
                 let words = format!("{} of {} is provided from {}", withdraw.name, withdraw.instance, record.owner);
                 return refuse(self, Code::Owned, words, out);
             }
-            Some((key, _)) => Arc::clone(key),
+            Some(record) => Arc::clone(&record.key),
             None => key.into(),
         };
         let stays = withdraw.successor_by.filter(|time| *time > 0).map(Duration::from_millis);
         // The drain comes first, so that what follows is counted.
         let users = self.users(topic, &key);
-        let waits = !wait.is_zero() && !users.is_empty();
+        // While not everyone has been heard of, somebody may still come who uses it.
+        let waits = !wait.is_zero() && (!users.is_empty() || self.holding);
         if waits {
             self.begin_drain(conn, request.clone(), topic, &key, users.clone(), wait);
         }
@@ -188,11 +181,11 @@ impl Core {
         }
         self.commit(topic, Change::Leave(Arc::clone(key), reason, until), out);
         self.timers.at(until, Timer::Leaving(topic, Arc::clone(key)));
-        self.touch(topic, key, None);
+        self.touch(topic, key);
     }
 
     pub(crate) fn leaving_due(&mut self, topic: TopicId, key: &Arc<str>, out: &mut Vec<Effect>) {
-        let leaving = self.registry.record(topic, key).and_then(|record| record.leaving);
+        let leaving = self.registry.record(topic, key).and_then(|record| record.leaving.as_deref().copied());
         if let Some((reason, until)) = leaving
             && until <= self.now
         {
@@ -204,8 +197,8 @@ impl Core {
 
     /// A leaving provision that nobody uses any more need not wait for its time.
     pub(crate) fn leave_if_unused(&mut self, topic: TopicId, out: &mut Vec<Effect>) {
-        let leaving = |(key, record): (&Arc<str>, &Record)| record.leaving.map(|(reason, _)| (Arc::clone(key), reason));
-        let leaving: Vec<_> = self.registry.topic(topic).records.iter().filter_map(leaving).collect();
+        let leaving = |record: &Record| record.leaving.as_ref().map(|leaving| (Arc::clone(&record.key), leaving.0));
+        let leaving: Vec<_> = self.registry.topic(topic).leaving().filter_map(leaving).collect();
         for (key, reason) in leaving {
             if self.users(topic, &key).is_empty() {
                 self.disown(topic, &key);
@@ -217,26 +210,30 @@ impl Core {
     /// Commits a change, and says so to whoever watches.
     pub(crate) fn commit(&mut self, topic: TopicId, change: Change, out: &mut Vec<Effect>) {
         self.changes += 1;
-        let rev = self.registry.rev + 1;
-        let applied = self.registry.apply(topic, change);
-        self.counters.committed(&applied);
-        out.extend(Observed::of(rev, applied).map(Effect::Changed));
+        let committed = self.registry.apply(topic, change);
+        self.counters.committed(&committed.applied);
+        out.extend(Observed::of(topic, &committed, &mut self.recent).map(Effect::Changed));
     }
 
     fn disown(&mut self, topic: TopicId, key: &Arc<str>) {
         let session = self.registry.record(topic, key).map(|record| record.session);
         if let Some(session) = session.and_then(|session| self.sessions.get_mut(&session)) {
-            session.provisions.remove(&(topic, Arc::clone(key)));
+            session.disown(topic, key);
         }
     }
 
     /// Removes a provision, if it is there; its session has been told to forget it.
     pub(crate) fn remove(&mut self, topic: TopicId, key: &Arc<str>, reason: Reason, out: &mut Vec<Effect>) {
-        if self.registry.record(topic, key).is_some() {
+        let there = self.registry.record(topic, key).is_some();
+        if there {
             self.commit(topic, Change::Remove(Arc::clone(key), reason), out);
         }
-        // Even if it was not there: a subscriber may have brought it along from before this server's start.
-        self.touch(topic, key, Some(reason));
+        // Even if it was not there, while not everyone has been heard of: a subscriber may have brought it along from before this
+        // server's start. Later, remembering whatever somebody says has gone would be memory that anybody can fill.
+        if there || self.holding {
+            self.depart(topic, key, reason);
+        }
+        self.touch(topic, key);
         self.registry.tidy(topic);
     }
 }

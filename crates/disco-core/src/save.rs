@@ -4,17 +4,25 @@
 //! resumed, and keeps a subscriber that has an endpoint from losing it; it is added to nobody's set, and refuses nobody, until its provider
 //! says it again.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Bound, sync::Arc, time::Duration};
 
 use disco_proto::snapshot::{SavedProvision, SavedSession, Snapshot};
 
 use crate::{
     core::{Core, millis},
     input::Effect,
-    registry::{Change, Record},
+    record::Record,
+    registry::{Change, TopicId},
     session::{Session, SessionId},
     timers::Timer,
 };
+
+/// A snapshot that is taken piece by piece, so that nobody waits for all of it.
+#[derive(Debug, Default)]
+pub struct Saving {
+    after: Option<SessionId>,
+    sessions: Vec<SavedSession>,
+}
 
 impl Core {
     /// A number that is another one whenever [`Core::snapshot`] would be.
@@ -22,27 +30,56 @@ impl Core {
         self.changes
     }
 
-    /// Everyone who provides something. Nothing is copied but what is small; writing it is for another thread.
+    /// Everyone who provides something.
     pub fn snapshot(&self) -> Snapshot {
-        let providing = self.sessions.values().filter(|session| !session.provisions.is_empty());
-        let sessions = providing.map(|session| SavedSession {
-            session: session.name.to_string(),
-            agent: session.agent.to_string(),
-            attributes: session.attributes.clone(),
-            window: millis(session.window),
-            parked: session.parked.map(|parked| {
-                let away = session.conn.err().map_or(Duration::ZERO, |since| self.now.saturating_sub(since));
-                millis(parked.saturating_sub(away))
-            }),
-            provisions: session.provisions.iter().filter_map(|(topic, key)| self.saved(*topic, key)).collect(),
-        });
-        Snapshot { epoch: self.options.epoch.clone(), rev: self.registry.rev, sessions: sessions.collect() }
+        let mut saving = Saving::default();
+        while self.save(&mut saving, usize::MAX) {}
+        self.saved(saving)
     }
 
-    fn saved(&self, topic: crate::registry::TopicId, key: &str) -> Option<SavedProvision> {
-        let Record { endpoint, incarnation, leaving, .. } = self.registry.record(topic, key)?;
-        let leaving = leaving.map(|(reason, until)| (reason, millis(until.saturating_sub(self.now))));
-        Some(SavedProvision { endpoint: Arc::clone(endpoint), incarnation: *incarnation, leaving })
+    /// Copies some more of who provides something: so many endpoints, and what is left of the last session. Whether there is more. What
+    /// changes between two calls may or may not be in it, which does no harm: whoever is there says again what it provides, and what a
+    /// snapshot alone says is told to nobody.
+    pub fn save(&self, saving: &mut Saving, endpoints: usize) -> bool {
+        let mut left = endpoints;
+        for (id, session) in
+            self.sessions.range((saving.after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+        {
+            if left == 0 {
+                return true;
+            }
+            saving.after = Some(*id);
+            if session.provisions.is_empty() {
+                continue;
+            }
+            left = left.saturating_sub(session.provisions.len());
+            saving.sessions.push(SavedSession {
+                session: session.name.to_string(),
+                agent: session.agent.to_string(),
+                attributes: session.attributes.map(),
+                window: millis(session.window),
+                parked: session.parked.map(|parked| {
+                    let away = session.conn.err().map_or(Duration::ZERO, |since| self.now.saturating_sub(since));
+                    millis(parked.saturating_sub(away))
+                }),
+                provisions: session.provisions.iter().filter_map(|(topic, key)| self.provision(*topic, key)).collect(),
+            });
+        }
+        false
+    }
+
+    /// What was copied, once there is no more.
+    pub fn saved(&self, saving: Saving) -> Snapshot {
+        Snapshot { epoch: self.options.epoch.clone(), rev: self.registry.rev, sessions: saving.sessions }
+    }
+
+    fn provision(&self, topic: TopicId, key: &str) -> Option<SavedProvision> {
+        let topic = self.registry.topic(topic);
+        let record = topic.record(key)?;
+        let leaving =
+            record.leaving.as_deref().map(|(reason, until)| (*reason, millis(until.saturating_sub(self.now))));
+        let endpoint = Arc::new(record.endpoint(&topic.name));
+        Some(SavedProvision { endpoint, incarnation: record.incarnation, leaving })
     }
 
     /// Brings back what a server before this one knew. To be called once, before anything else; without a hold there is nobody to wait for,
@@ -59,7 +96,7 @@ impl Core {
                 continue;
             }
             let owner = Arc::clone(&session.owner);
-            self.sessions.insert(id, session);
+            self.sessions.insert(id, Box::new(session));
             if let Some(parked) = parked {
                 self.arm(id, self.now + parked);
             }
@@ -80,12 +117,13 @@ impl Core {
         let leaving = leaving.map(|(reason, stays)| {
             let until = self.now + Duration::from_millis(stays).min(self.options.longest);
             self.timers.at(until, Timer::Leaving(topic, Arc::clone(&key)));
-            (reason, until)
+            Box::new((reason, until))
         });
-        let owner = Arc::clone(owner);
-        let record = Record { endpoint, incarnation, session: id, owner, leaving, unclaimed: true };
-        self.sessions.get_mut(&id).expect("just restored").provisions.insert((topic, Arc::clone(&key)));
+        self.sessions.get_mut(&id).expect("just restored").own(topic, &key);
+        let mut record = Record::of(&endpoint, key, incarnation, id, owner);
+        record.leaving = leaving;
+        record.unclaimed = true;
         // Nobody is there yet who could be told.
-        self.commit(topic, Change::Put(key, record), &mut Vec::<Effect>::new());
+        self.commit(topic, Change::Put(record), &mut Vec::<Effect>::new());
     }
 }

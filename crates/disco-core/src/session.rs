@@ -1,10 +1,6 @@
 //! Sessions: one client's provisions and requirements. A session outlives its connection by a window.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use disco_proto::{
     Answer, Code, Failure, Id, Limit, PROTOCOL, Reason,
@@ -17,8 +13,9 @@ use crate::{
     grants::Grants,
     input::{Conn, Effect, Time},
     options::Options,
+    packed::Packed,
     registry::TopicId,
-    require::RequirementId,
+    requirements::RequirementId,
     timers::Timer,
     token,
 };
@@ -34,7 +31,7 @@ pub(crate) struct Session {
     /// Its id on the wire.
     pub(crate) name: Box<str>,
     pub(crate) agent: Box<str>,
-    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) attributes: Packed,
     /// Who owns what it provides: its host, or who it says it is.
     pub(crate) owner: Arc<str>,
     pub(crate) window: Duration,
@@ -51,12 +48,14 @@ pub(crate) struct Session {
     claim: Option<Time>,
     /// It comes from a snapshot, and nobody has resumed it.
     pub(crate) restored: bool,
-    pub(crate) provisions: BTreeSet<(TopicId, Arc<str>)>,
-    pub(crate) requirements: BTreeMap<Box<str>, RequirementId>,
+    /// Sorted.
+    pub(crate) provisions: Vec<(TopicId, Arc<str>)>,
+    /// Sorted by their ids.
+    pub(crate) requirements: Vec<RequirementId>,
     /// Requirements that may have something to be told, in the order in which it happened.
     pub(crate) dirty: VecDeque<RequirementId>,
     /// Requests of the server that the client has not answered.
-    pub(crate) outstanding: HashMap<u64, RequirementId>,
+    pub(crate) outstanding: Vec<(u64, RequirementId)>,
 }
 
 impl Session {
@@ -66,7 +65,7 @@ impl Session {
             name: saved.session.as_str().into(),
             agent: saved.agent.as_str().into(),
             owner: saved.attributes.get("host").unwrap_or(&saved.agent).as_str().into(),
-            attributes: saved.attributes.clone(),
+            attributes: Packed::of(&saved.attributes),
             window: Duration::from_millis(saved.window).min(options.longest),
             heartbeat: options.heartbeat,
             parked,
@@ -75,15 +74,37 @@ impl Session {
             due: Time::MAX,
             claim: None,
             restored: true,
-            provisions: BTreeSet::new(),
-            requirements: BTreeMap::new(),
+            provisions: Vec::new(),
+            requirements: Vec::new(),
             dirty: VecDeque::new(),
-            outstanding: HashMap::new(),
+            outstanding: Vec::new(),
         }
     }
 
     pub(crate) fn connected(&self) -> bool {
         self.conn.is_ok()
+    }
+
+    /// It provides this.
+    pub(crate) fn own(&mut self, topic: TopicId, key: &Arc<str>) {
+        if let Err(place) = self.place(topic, key) {
+            if self.provisions.len() == self.provisions.capacity() {
+                // Most have one or two; room for more than that is memory that hundreds of thousands do not use.
+                self.provisions.reserve_exact(self.provisions.len() / 2 + 1);
+            }
+            self.provisions.insert(place, (topic, Arc::clone(key)));
+        }
+    }
+
+    /// It provides this no more.
+    pub(crate) fn disown(&mut self, topic: TopicId, key: &str) {
+        if let Ok(place) = self.place(topic, key) {
+            self.provisions.remove(place);
+        }
+    }
+
+    fn place(&self, topic: TopicId, key: &str) -> Result<usize, usize> {
+        self.provisions.binary_search_by(|(other, own)| (other, &**own).cmp(&(&topic, key)))
     }
 }
 
@@ -95,8 +116,8 @@ impl Core {
         self.counters.connected -= 1;
         session.outstanding.clear();
         session.dirty.clear();
-        for requirement in session.requirements.values() {
-            let requirement = self.requirements.get_mut(requirement).expect("a session's requirement exists");
+        for requirement in &session.requirements {
+            let requirement = self.requirements.get_mut(*requirement).expect("a session's requirement exists");
             requirement.unclaim();
         }
         let at = self.now + session.parked.unwrap_or(session.window);
@@ -167,7 +188,7 @@ impl Core {
             name: name.clone(),
             owner: owner(&open),
             agent: open.agent.into(),
-            attributes: open.attributes,
+            attributes: Packed::of(&open.attributes),
             window: self.window(open.window),
             heartbeat: self.heartbeat(),
             parked: None,
@@ -176,13 +197,13 @@ impl Core {
             due: Time::MAX,
             claim: None,
             restored: false,
-            provisions: BTreeSet::new(),
-            requirements: BTreeMap::new(),
+            provisions: Vec::new(),
+            requirements: Vec::new(),
             dirty: VecDeque::new(),
-            outstanding: HashMap::new(),
+            outstanding: Vec::new(),
         };
         self.names.insert(name, id);
-        self.sessions.insert(id, session);
+        self.sessions.insert(id, Box::new(session));
         id
     }
 
@@ -201,7 +222,7 @@ impl Core {
         let session = self.sessions.get_mut(&id).expect("looked up by name");
         session.owner = owner(&open);
         session.agent = open.agent.into();
-        session.attributes = open.attributes;
+        session.attributes = Packed::of(&open.attributes);
         session.window = window;
         session.heartbeat = heartbeat;
         session.parked = None;
@@ -224,9 +245,9 @@ impl Core {
         let registry = &self.registry;
         let granted = |(topic, key): &(TopicId, Arc<str>)| {
             let record = registry.record(*topic, key);
-            record.is_none_or(|record| grants.may_provide_name(&record.endpoint.name).is_ok())
+            record.is_none_or(|record| grants.may_provide_record(&registry.topic(*topic).name, record).is_ok())
         };
-        let (kept, revoked): (_, BTreeSet<_>) = std::mem::take(&mut session.provisions).into_iter().partition(granted);
+        let (kept, revoked): (_, Vec<_>) = std::mem::take(&mut session.provisions).into_iter().partition(granted);
         session.provisions = kept;
         let any = !revoked.is_empty();
         for (topic, key) in revoked {
@@ -242,8 +263,9 @@ impl Core {
     fn opened(&self, id: SessionId, resumed: bool) -> Opened {
         let session = &self.sessions[&id];
         let provides = session.provisions.iter().filter_map(|(topic, key)| {
-            let endpoint = &self.registry.record(*topic, key)?.endpoint;
-            Some(Identity { name: endpoint.name.clone(), instance: endpoint.instance.clone() })
+            let topic = self.registry.topic(*topic);
+            let record = topic.record(key)?;
+            Some(Identity { name: record.name(&topic.name), instance: record.instance().to_owned() })
         });
         Opened {
             session: session.name.to_string(),
@@ -307,9 +329,9 @@ impl Core {
             return;
         }
         session.claim = None;
-        let all: Vec<RequirementId> = session.requirements.values().copied().collect();
+        let all = session.requirements.clone();
         for requirement in all {
-            if !self.requirements[&requirement].claimed() {
+            if !self.requirements[requirement].claimed() {
                 self.forget(requirement, out);
             }
         }
@@ -326,7 +348,7 @@ impl Core {
         let all: Vec<_> = self.sessions[&id].provisions.iter().filter(unclaimed).cloned().collect();
         for (topic, key) in all {
             let session = self.sessions.get_mut(&id).expect("just seen");
-            session.provisions.remove(&(topic, Arc::clone(&key)));
+            session.disown(topic, &key);
             self.remove(topic, &key, Reason::Lost, out);
         }
     }
@@ -354,13 +376,6 @@ impl Core {
         self.names.remove(&name);
         self.sessions.remove(&id);
         self.brake.forget(id);
-    }
-
-    pub(crate) fn forget_requirements(&mut self, id: SessionId, out: &mut Vec<Effect>) {
-        let requirements: Vec<RequirementId> = self.sessions[&id].requirements.values().copied().collect();
-        for requirement in requirements {
-            self.forget(requirement, out);
-        }
     }
 
     /// This process itself slept for so long: nobody was silent.

@@ -4,11 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use disco_proto::{Code, Health, Limit, Reason};
 
-use crate::{
-    brake::BrakeView,
-    core::Core,
-    registry::{Applied, Record},
-};
+use crate::{brake::BrakeView, core::Core, record::Record, registry::Applied};
 
 /// What a server has and has done since its start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,13 +58,13 @@ impl ProvisionStats {
     /// How many provisions a change has made or unmade.
     fn count(&mut self, record: &Record, change: impl Fn(&mut usize)) {
         let leaving = record.leaving.is_some();
-        change(match record.endpoint.health {
+        change(match record.health {
             _ if record.unclaimed => &mut self.unclaimed,
             Health::Passing if !leaving => &mut self.passing,
             Health::Failing if !leaving => &mut self.failing,
             _ => &mut self.draining,
         });
-        if record.endpoint.suspect {
+        if record.suspect {
             change(&mut self.suspect);
         }
     }

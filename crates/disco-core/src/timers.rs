@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 use crate::{
     input::{Conn, Time},
     registry::TopicId,
-    require::RequirementId,
+    requirements::RequirementId,
     session::SessionId,
 };
 
@@ -24,6 +24,8 @@ pub(crate) enum Timer {
     Leaving(TopicId, Arc<str>),
     /// A better tier may have been there for long enough.
     Failback(RequirementId),
+    /// Why something went may have been remembered for long enough.
+    Departed(TopicId),
     /// The hold after the start may be over.
     Hold,
     /// A window of the brake is over.

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use disco_proto::{
-    Endpoint, Query,
+    Endpoint, Name, Query,
     message::{List, ListedProvision, ListedRequirement, Listing},
 };
 
 use crate::{
     core::Core,
-    deliver::{BUDGET, size},
+    deliver::BUDGET,
     grants::Grants,
-    matching::{self, Attributes, Verdict},
+    matching::{Attributes, Verdict, Wants},
     observe::Filter,
-    registry::Record,
+    packed::Packed,
+    record::Record,
+    registry::Topic,
     require::Requirement,
 };
 
@@ -103,32 +105,33 @@ impl Core {
         let sessions = self.sessions.values().map(|session| SessionView {
             session: session.name.to_string(),
             agent: session.agent.to_string(),
-            attributes: session.attributes.clone(),
+            attributes: session.attributes.map(),
             connected: session.connected(),
             provisions: session.provisions.len(),
             requirements: session.requirements.len(),
         });
-        let all = self.sessions.values().flat_map(|session| session.requirements.values());
+        let all = self.sessions.values().flat_map(|session| &session.requirements);
         RegistryView {
             rev: self.registry.rev,
             epoch: self.options.epoch.clone(),
             complete: !self.holding,
             provisions: self.provisions(),
             sessions: sessions.collect(),
-            requirements: all.map(|id| self.requirement_view(&self.requirements[id])).collect(),
+            requirements: all.map(|id| self.requirement_view(&self.requirements[*id])).collect(),
         }
     }
 
     /// Who provides, by name and instance.
     pub fn provisions(&self) -> Vec<ProvisionView> {
-        self.records().map(|record| self.provision_view(record)).collect()
+        self.records().map(|(topic, record)| self.provision_view(topic, record)).collect()
     }
 
     /// What is provided in a part of the registry, in no particular order.
-    pub fn endpoints<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Arc<Endpoint>> {
-        let records = self.registry.topics().flat_map(|topic| topic.records.values());
-        let claimed = records.filter(|record| !record.unclaimed);
-        claimed.map(|record| &record.endpoint).filter(|endpoint| filter.admits(&endpoint.name))
+    pub fn endpoints<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = Arc<Endpoint>> + 'a {
+        let records = self.registry.topics().flat_map(|topic| topic.records().map(move |record| (topic, record)));
+        let claimed = records.filter(|(_, record)| !record.unclaimed);
+        let admitted = claimed.filter(|(topic, record)| filter.admits(&record.name(&topic.name)));
+        admitted.map(|(topic, record)| Arc::new(record.endpoint(&topic.name)))
     }
 
     /// Whether it has heard of everyone since its start.
@@ -147,20 +150,24 @@ impl Core {
             return Vec::new();
         };
         let topic = self.registry.topic(topic);
-        matching::verdicts(query, attributes, topic, matching::best(query, attributes, topic, None))
+        let own = Packed::of(attributes);
+        let wants = Wants::asked(query, &own);
+        wants.verdicts(topic, wants.best(topic, None))
     }
 
     /// Every provision, by name and instance.
-    fn records(&self) -> impl Iterator<Item = &Record> {
-        let mut records: Vec<&Record> = self.registry.topics().flat_map(|topic| topic.records.values()).collect();
-        records.sort_by(|a, b| (&a.endpoint.name, &a.endpoint.instance).cmp(&(&b.endpoint.name, &b.endpoint.instance)));
-        records.into_iter()
+    fn records(&self) -> impl Iterator<Item = (&Topic, &Record)> {
+        let all = self.registry.topics().flat_map(|topic| topic.records().map(move |record| (topic, record)));
+        let mut records: Vec<(Name, (&Topic, &Record))> =
+            all.map(|(topic, record)| (record.name(&topic.name), (topic, record))).collect();
+        records.sort_by(|(a, (_, one)), (b, (_, other))| (a, one.instance()).cmp(&(b, other.instance())));
+        records.into_iter().map(|(_, found)| found)
     }
 
-    fn provision_view(&self, record: &Record) -> ProvisionView {
+    fn provision_view(&self, topic: &Topic, record: &Record) -> ProvisionView {
         let session = self.sessions.get(&record.session);
         ProvisionView {
-            endpoint: Arc::clone(&record.endpoint),
+            endpoint: Arc::new(record.endpoint(&topic.name)),
             incarnation: record.incarnation,
             session: session.map(|session| session.name.to_string()).unwrap_or_default(),
             agent: session.map(|session| session.agent.to_string()).unwrap_or_default(),
@@ -173,8 +180,9 @@ impl Core {
 
     fn requirement_view(&self, requirement: &Requirement) -> RequirementView {
         let session = &self.sessions[&requirement.session];
-        let told = |key: &str| requirement.told.contains_key(key);
-        let verdicts = self.explain(&requirement.query, &session.attributes).into_iter().map(|(endpoint, verdict)| {
+        let told = |key: &str| requirement.told.contains(key);
+        let query = requirement.whole_query();
+        let verdicts = self.explain(&query, &session.attributes.map()).into_iter().map(|(endpoint, verdict)| {
             let verdict = match verdict {
                 Verdict::Chosen if !told(&endpoint.key()) && requirement.better_since.is_some() => Verdict::Failback,
                 Verdict::LessPreferred { .. } if told(&endpoint.key()) => Verdict::Chosen,
@@ -186,7 +194,7 @@ impl Core {
             session: session.name.to_string(),
             agent: session.agent.to_string(),
             id: requirement.id.to_string(),
-            query: requirement.query.clone(),
+            query,
             connected: session.connected(),
             seq: requirement.seq,
             received: requirement.flight == crate::require::Flight::Ready,
@@ -201,8 +209,8 @@ impl Core {
         let passes = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted == is);
         let mut listing = Listing { rev: self.registry.rev, complete: !self.holding, ..Listing::default() };
         let mut budget = BUDGET;
-        for record in self.records() {
-            let name = &record.endpoint.name;
+        for (topic, record) in self.records() {
+            let name = &record.name(&topic.name);
             if record.unclaimed
                 || !grants.sees(&name.environment, &name.service)
                 || !passes(&filter.environment, &name.environment)
@@ -215,13 +223,14 @@ impl Core {
                 listing.truncated = true;
                 return listing;
             }
-            budget = budget.saturating_sub(size(&record.endpoint) + 300);
-            let ProvisionView { endpoint, incarnation, agent, connected, leaving, .. } = self.provision_view(record);
+            budget = budget.saturating_sub(record.size() + 300);
+            let ProvisionView { endpoint, incarnation, agent, connected, leaving, .. } =
+                self.provision_view(topic, record);
             let endpoint = Endpoint::clone(&endpoint);
             listing.provisions.push(ListedProvision { endpoint, incarnation, agent, connected, leaving });
         }
         for session in self.sessions.values() {
-            for requirement in session.requirements.values().map(|id| &self.requirements[id]) {
+            for requirement in session.requirements.iter().map(|id| &self.requirements[*id]) {
                 let query = &requirement.query;
                 if !grants.sees(&query.environment, &query.service)
                     || !passes(&filter.environment, &query.environment)
@@ -240,7 +249,7 @@ impl Core {
                     budget.saturating_sub(600 + conditions + endpoints.iter().map(|key| key.len() + 3).sum::<usize>());
                 listing.requirements.push(ListedRequirement {
                     id: requirement.id.to_string(),
-                    query: query.clone(),
+                    query: requirement.whole_query(),
                     agent: session.agent.to_string(),
                     connected: session.connected(),
                     seq: requirement.seq,

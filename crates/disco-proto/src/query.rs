@@ -136,9 +136,14 @@ impl Query {
     /// Whether role, instance and the hard conditions hold of an endpoint. Environment, service and endpoint are compared by who
     /// asks.
     pub fn admits(&self, role: &str, instance: &str, attributes: &BTreeMap<String, String>) -> bool {
+        self.admits_by(role, instance, |name| attributes.get(name).map(String::as_str))
+    }
+
+    /// The same, where attributes are found in some other way.
+    pub fn admits_by<'a>(&self, role: &str, instance: &str, attribute: impl Fn(&str) -> Option<&'a str>) -> bool {
         (self.role == "*" || self.role == role)
             && self.instance.as_deref() != Some(instance)
-            && self.r#match.iter().all(|(name, condition)| condition.holds(attributes.get(name).map(String::as_str)))
+            && self.r#match.iter().all(|(name, condition)| condition.holds(attribute(name)))
     }
 
     /// In words, what keeps an endpoint from being admitted.

@@ -78,7 +78,7 @@ pub(crate) async fn run(
             () = &mut stopping => break,
             _ = keep.tick(), if store.is_some() => {
                 if let Some(store) = &mut store {
-                    store.keep(&core).await;
+                    store.begin(&core).await;
                 }
             }
             () = admit::changed(&mut changes) => {
@@ -96,20 +96,28 @@ pub(crate) async fn run(
                     take(&mut core, now, event, &mut shell, &mut effects);
                     shell.carry_out(&mut effects);
                 }
+                if let Some(store) = &mut store {
+                    store.copy(&core);
+                }
             }
             () = &mut alarm, if deadline.is_some() => {
                 alarm_at = None;
                 core.handle(start.elapsed(), Input::Tick, &mut effects);
                 shell.carry_out(&mut effects);
             }
+            // Also when nobody has anything to say.
+            () = std::future::ready(()), if store.as_ref().is_some_and(Store::copying) => {
+                if let Some(store) = &mut store {
+                    store.copy(&core);
+                }
+                tokio::task::yield_now().await;
+            }
         }
     }
     core.handle(start.elapsed(), Input::Stopping { retry_after: RETRY_AFTER }, &mut effects);
     shell.carry_out(&mut effects);
     if let Some(mut store) = store {
-        store.finish().await;
         store.keep(&core).await;
-        store.finish().await;
     }
 }
 
@@ -135,7 +143,7 @@ fn take(core: &mut Core, now: Time, event: Event, shell: &mut Shell, effects: &m
             core.handle(now, Input::Disconnected(conn), effects);
         }
         Event::Watch(filter, reply) => {
-            let endpoints = core.endpoints(&filter).cloned().collect();
+            let endpoints = core.endpoints(&filter).collect();
             let present = Present { rev: core.rev(), complete: core.complete(), endpoints };
             let _ = reply.send((present, shell.watchers.subscribe()));
         }

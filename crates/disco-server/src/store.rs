@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use disco_core::Saving;
 use disco_proto::snapshot::{self, Snapshot, Unreadable};
 use tokio::task::JoinHandle;
 
@@ -15,28 +16,57 @@ pub(crate) struct Store {
     path: PathBuf,
     /// [`disco_core::Core::changes`] of what was written last.
     written: u64,
+    /// Being copied, piece by piece, and the changes before it began.
+    copying: Option<(Saving, u64)>,
     /// Being written.
     writing: Option<JoinHandle<io::Result<()>>>,
 }
 
+/// Endpoints copied at once: a fraction of a millisecond, after which whoever speaks is heard.
+const PIECE: usize = 256;
+
 impl Store {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, written: 0, writing: None }
+        Self { path, written: 0, copying: None, writing: None }
     }
 
-    /// Starts to write what has changed since, unless the last one still is being written.
-    pub(crate) async fn keep(&mut self, core: &disco_core::Core) {
-        if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
+    /// Begins to copy what has changed since, unless the last one still is being copied or written.
+    pub(crate) async fn begin(&mut self, core: &disco_core::Core) {
+        if self.copying() || self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
             return;
         }
         self.finish().await;
-        let changes = core.changes();
-        if changes == self.written {
+        if core.changes() != self.written {
+            self.copying = Some((Saving::default(), core.changes()));
+        }
+    }
+
+    /// Whether there is more to be copied.
+    pub(crate) fn copying(&self) -> bool {
+        self.copying.is_some()
+    }
+
+    /// Copies a piece; after the last one, it is written.
+    pub(crate) fn copy(&mut self, core: &disco_core::Core) {
+        let Some((mut saving, changes)) = self.copying.take() else { return };
+        if core.save(&mut saving, PIECE) {
+            self.copying = Some((saving, changes));
             return;
         }
         self.written = changes;
-        let (path, snapshot) = (self.path.clone(), core.snapshot());
+        let (path, snapshot) = (self.path.clone(), core.saved(saving));
         self.writing = Some(tokio::task::spawn_blocking(move || save(&path, &snapshot)));
+    }
+
+    /// Writes what there is now, whatever was under way.
+    pub(crate) async fn keep(&mut self, core: &disco_core::Core) {
+        self.copying = None;
+        self.finish().await;
+        self.begin(core).await;
+        while self.copying() {
+            self.copy(core);
+        }
+        self.finish().await;
     }
 
     /// Waits until what is being written has been.

@@ -190,3 +190,26 @@ fn a_server_that_stops_sends_its_clients_away() {
     let ping = Message::Call { id: None, method: Method::Ping };
     script.input(Input::Received(conn, Box::new(ping)));
 }
+
+#[test]
+fn who_was_away_hears_why_something_went() {
+    let mut script = Script::new();
+    let provider = script.client("provider");
+    for (instance, reason) in [("a", Reason::Died), ("b", Reason::Left)] {
+        script.provide(provider, mysql(instance));
+        // Within its window, and after it, when it comes as somebody new with what it has.
+        for seconds in [1, 60] {
+            script.provide(provider, mysql(instance));
+            let (conn, opened) = script.open("subscriber", &[], None);
+            let known = script.require(conn, "db", mysql_query()).add;
+            let known = known.iter().map(|endpoint| (endpoint.key(), endpoint.version)).collect();
+            script.disconnect(conn);
+            script.ask(provider, Method::Withdraw(withdraw(instance, reason))).unwrap();
+            script.pass_pinging(seconds * SECOND, &[provider]);
+            let (conn, _) = script.open("subscriber", &[], Some(&opened));
+            let change = script.require_knowing(conn, "db", mysql_query(), &known);
+            assert_eq!(dropped(&change), [(format!("mysql/{instance}").as_str(), reason)], "after {seconds} s");
+            script.disconnect(conn);
+        }
+    }
+}

@@ -46,13 +46,23 @@ pub struct World {
     under_way: BTreeMap<Conn, BTreeMap<u64, String>>,
     /// What was withdrawn, acknowledged, and not provided since, whichever server it was on.
     gone: BTreeSet<Identity>,
+    /// Why something went, in its providers' words; once that is sure, subscribers of this server are told nothing else.
+    departed: BTreeMap<Identity, Departed>,
     /// Withdrawals that this server has not answered.
     withdrawing: BTreeMap<(Conn, Id), Withdrawing>,
     incarnations: u64,
 }
 
+#[derive(Default)]
+struct Departed {
+    reasons: BTreeSet<Reason>,
+    sure: bool,
+}
+
 struct Withdrawing {
     identity: Identity,
+    /// This server had it, or could not be sure that nobody else has.
+    known: bool,
     /// The answer says who has not applied it.
     waits: bool,
     /// It may stay for a while, or has been provided again meanwhile.
@@ -104,6 +114,7 @@ impl World {
             conns: 0,
             under_way: BTreeMap::new(),
             gone: BTreeSet::new(),
+            departed: BTreeMap::new(),
             withdrawing: BTreeMap::new(),
             incarnations: 0,
         }
@@ -318,6 +329,7 @@ impl World {
         self.wires.clear();
         self.under_way.clear();
         self.withdrawing.clear();
+        self.departed.clear();
         self.watched.clear();
         self.watched_rev = 0;
         for client in &mut self.clients {
@@ -424,11 +436,17 @@ impl World {
                 Message::Call { id: Some(id), method: Method::Withdraw(withdraw) } => {
                     let identity = Identity { name: withdraw.name.clone(), instance: withdraw.instance.clone() };
                     let (waits, moving) = (withdraw.wait.is_some(), withdraw.successor_by.is_some());
-                    self.withdrawing.insert((conn, id.clone()), Withdrawing { identity, waits, moving });
+                    self.departed.entry(identity.clone()).or_default().reasons.insert(withdraw.reason);
+                    let provisions = self.core.provisions();
+                    let there = provisions.iter().map(|provision| &provision.endpoint);
+                    let mut same = there.filter(|it| it.name == identity.name && it.instance == identity.instance);
+                    let known = same.next().is_some() || !self.core.complete();
+                    self.withdrawing.insert((conn, id.clone()), Withdrawing { identity, known, waits, moving });
                 }
                 Message::Call { method: Method::Provide(provision), .. } => {
                     let identity = Identity { name: provision.name.clone(), instance: provision.instance.clone() };
                     self.gone.remove(&identity);
+                    self.departed.remove(&identity);
                     // Answers to withdrawals that this one overtakes say nothing about what is there.
                     for withdrawing in self.withdrawing.values_mut() {
                         withdrawing.moving |= withdrawing.identity == identity;
@@ -501,12 +519,13 @@ impl World {
             }
             Message::Answer { result: Ok(Answer::Change(change)), .. } => self.true_now(change),
             Message::Answer { id: Some(id), result: Ok(Answer::Withdrawn(withdrawn)) } => {
-                if let Some(Withdrawing { identity, waits, moving: false }) =
+                if let Some(Withdrawing { identity, known, waits, moving: false }) =
                     self.withdrawing.remove(&(conn, id.clone()))
                 {
                     if waits {
                         self.nobody_uses(&identity, &withdrawn.unapplied);
                     }
+                    self.departed.entry(identity.clone()).or_default().sure |= known;
                     self.gone.insert(identity);
                 }
             }

@@ -36,9 +36,25 @@ impl World {
             assert!(!self.gone.contains(&identity), "{identity:?} has risen after it had left");
         }
         for gone in &change.drop {
+            self.gone_as_its_provider_said(gone);
             if matches!(gone.reason, Reason::Lost | Reason::Expired) {
                 self.lost_for_a_reason(&gone.key);
             }
+        }
+    }
+
+    /// What its provider took back goes for the reason that it gave, also for those who were away meanwhile.
+    fn gone_as_its_provider_said(&self, gone: &disco_proto::message::Gone) {
+        // The key does not say of which service: it is sure only if it is so of all that have the role.
+        let (role, instance) = gone.key.split_once('/').unwrap();
+        let names = super::NAMES.iter().map(|name| name.parse::<disco_proto::Name>().unwrap());
+        let of_key = names
+            .filter(|name| name.role == role)
+            .map(|name| self.departed.get(&Identity { name, instance: instance.to_owned() }));
+        let Some(departed) = of_key.collect::<Option<Vec<_>>>() else { return };
+        if departed.iter().all(|departed| departed.sure) {
+            let said = departed.iter().any(|departed| departed.reasons.contains(&gone.reason));
+            assert!(said, "{gone:?}, and its provider said something else");
         }
     }
 
