@@ -4,8 +4,10 @@ pub mod ca;
 pub mod change;
 pub mod disco;
 pub mod host;
+pub mod hosts;
 pub mod look;
 pub mod manifest;
+pub mod people;
 pub mod server;
 pub mod target;
 pub mod things;
@@ -103,6 +105,13 @@ pub enum Command {
     Volume(things::Volume),
     /// Remove images and directories that nothing uses any more; never a volume
     Prune(things::Prune),
+
+    /// Look after the hosts of a cluster
+    Host(hosts::Hosts),
+    /// Look after the people of a cluster, and what they may do
+    Person(people::People),
+    /// Show who changed what
+    Audit(people::Audit),
 
     /// Say what this machine lacks, and what is left over
     Doctor(host::Doctor),

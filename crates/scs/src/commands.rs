@@ -15,8 +15,10 @@ mod environments;
 mod exec;
 mod explain;
 mod history;
+mod hosts;
 mod init;
 mod logs;
+mod people;
 mod plan;
 mod prune;
 mod ps;
@@ -96,6 +98,9 @@ async fn remote(context: &Context, command: Command) -> Outcome {
             VolumeVerb::Export(args) => volume::export(context, &args).await,
             VolumeVerb::Import(args) => volume::import(context, &args).await,
         },
+        Command::Host(args) => hosts::run(context, args.verb).await,
+        Command::Person(args) => people::run(context, args.verb).await,
+        Command::Audit(args) => people::audit(context, &args).await,
         Command::Prune(args) => prune::run(context, &args).await,
         Command::Doctor(args) => doctor::run(context, &args).await,
         Command::Version(args) => version::run(context, &args).await,

@@ -3,6 +3,8 @@
 
 #[path = "it/ca.rs"]
 mod ca;
+#[path = "it/cluster.rs"]
+mod cluster;
 #[path = "it/disco.rs"]
 mod disco;
 #[path = "it/manifests.rs"]

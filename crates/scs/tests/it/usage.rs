@@ -34,6 +34,9 @@ fn help_lists_every_command_and_goes_to_standard_output() {
       secret      Look after secrets
       volume      Look after volumes
       prune       Remove images and directories that nothing uses any more; never a volume
+      host        Look after the hosts of a cluster
+      person      Look after the people of a cluster, and what they may do
+      audit       Show who changed what
       doctor      Say what this machine lacks, and what is left over
       dev         Run server and agent of this machine in the foreground
       server      Run a discovery server of one's own in the foreground
@@ -168,5 +171,27 @@ fn the_version_is_told_without_a_server() {
     exit 0
     --- stdout
     scs [VERSION]
+    ");
+}
+
+#[test]
+fn hosts_and_people_are_looked_after_by_words_of_their_own() {
+    let code = |arguments: &[&str]| Place::new().code(arguments);
+    assert_eq!(code(&["host", "token", "--rejoin"]), 64, "whoever joins again is named");
+    assert_eq!(code(&["host", "label", "h1"]), 64);
+    assert_eq!(code(&["host", "label", "h1", "dc"]), 64);
+    assert_eq!(code(&["person", "token", "alice"]), 64, "a role is needed");
+    assert_eq!(code(&["person", "token", "alice", "--role", "boss"]), 64);
+    snapshot!(Place::new().shown(&["person", "token", "alice", "--role", "boss", "--env", "dev"]), @r"
+    exit 64
+    --- stderr
+    error: invalid value 'boss' for '--role <ROLE>': roles are read, deploy and admin
+    hint: `scs --help` and `scs COMMAND --help` say what can be typed
+    ");
+    snapshot!(Place::new().shown(&["host", "label", "h1", "dc"]), @r"
+    exit 64
+    --- stderr
+    error: invalid value 'dc' for '<LABEL>...': a label is NAME=VALUE, or NAME- to take it away
+    hint: `scs --help` and `scs COMMAND --help` say what can be typed
     ");
 }
