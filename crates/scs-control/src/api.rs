@@ -2,10 +2,10 @@
 //! says who is at the other end (a private Unix socket, or TLS with certificates), [`guard`] what they may do.
 
 mod activity;
-mod answer;
+pub mod answer;
 mod changes;
 mod exec;
-mod extract;
+pub mod extract;
 mod guard;
 mod hosts;
 mod look;
@@ -15,6 +15,7 @@ mod tls;
 mod transfer;
 
 pub(crate) use activity::Activity;
+pub use exec::carry;
 pub use peer::Peer;
 pub use tls::TlsListener;
 

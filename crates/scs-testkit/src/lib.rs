@@ -3,11 +3,13 @@
 mod clean;
 mod docker;
 mod own;
+mod proxy;
 mod state;
 mod wait;
 
 pub use docker::{TestEngine, docker};
 pub use own::OwnEngine;
+pub use proxy::Proxy;
 pub use state::StateDir;
 pub use wait::{wait_for, wait_for_blocking};
 

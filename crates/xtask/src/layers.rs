@@ -10,7 +10,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("pure core", &["disco-proto", "disco-core", "scs-manifest", "scs-plan"]),
     ("port", &["scs-ports", "scs-api"]),
     ("adapter", &["scs-engine-docker", "scs-image", "scs-pki", "scs-provision", "scs-helper"]),
-    ("shell", &["disco-server", "disco-client", "scs-agent", "scs-client", "scs-control"]),
+    ("shell", &["disco-server", "disco-client", "scs-agent", "scs-client", "scs-control", "scs-remote"]),
     ("binary", &["scs"]),
     ("development", &["scs-cluster", "scs-testkit", "scs-e2e", "xtask"]),
 ];
@@ -22,6 +22,8 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("scs-plan", "disco-proto"),
     ("scs-provision", "scs-helper"),
     ("scs-agent", "disco-client"),
+    ("scs-remote", "scs-client"),
+    ("scs-remote", "scs-control"),
     ("xtask", "scs-cluster"),
     ("scs-e2e", "scs-testkit"),
 ];

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use disco_client::{Cause, List, Reason};
+use scs_testkit::Proxy;
 
-use crate::{
-    proxy::Proxy,
-    support::{Client, Server, addresses, client_options, eventually, mysql, mysql_query, server_options, wait_set},
+use crate::support::{
+    Client, Server, addresses, client_options, eventually, mysql, mysql_query, server_options, wait_set,
 };
 
 #[tokio::test]

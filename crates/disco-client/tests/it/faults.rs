@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{
-    proxy::Proxy,
-    support::{Client, Server, addresses, client_options, eventually, mysql, mysql_query, server_options, wait_set},
+use scs_testkit::Proxy;
+
+use crate::support::{
+    Client, Server, addresses, client_options, eventually, mysql, mysql_query, server_options, wait_set,
 };
 
 #[tokio::test]

@@ -6,7 +6,6 @@ mod conversation;
 mod failing;
 mod faults;
 mod forwarding;
-mod proxy;
 mod restarting;
 mod scripted;
 mod strangers;

@@ -15,10 +15,10 @@ use std::convert::Infallible;
 
 /// A request that is refused.
 #[derive(Debug)]
-pub(super) struct Refusal(pub(super) Problem);
+pub struct Refusal(pub Problem);
 
 /// An answer, or why there is none.
-pub(super) type Answer<T> = Result<T, Refusal>;
+pub type Answer<T> = Result<T, Refusal>;
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
@@ -75,7 +75,7 @@ pub(super) fn events(stream: EventStream) -> Response {
 }
 
 /// One JSON object a line, each sent as soon as it is there.
-pub(super) fn lines<T: Serialize + 'static>(stream: impl Stream<Item = T> + Send + 'static) -> Response {
+pub fn lines<T: Serialize + 'static>(stream: impl Stream<Item = T> + Send + 'static) -> Response {
     let lines = stream.map(|item| {
         let mut line = serde_json::to_vec(&item).expect("types of the API have text keys only");
         line.push(b'\n');

@@ -40,7 +40,8 @@ pub(super) async fn exec(
     }))
 }
 
-async fn carry(socket: WebSocket, session: ExecSession) {
+/// Carries a session over a WebSocket to its end. Dropping it ends the session.
+pub async fn carry(socket: WebSocket, session: ExecSession) {
     use futures_util::SinkExt;
     let (mut sender, mut receiver) = socket.split();
     let ExecSession { input, mut output } = session;

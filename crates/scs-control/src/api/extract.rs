@@ -14,7 +14,7 @@ const LARGEST: usize = 32 << 20;
 
 /// A JSON document.
 #[derive(Debug)]
-pub(super) struct Document<T>(pub(super) T);
+pub struct Document<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Document<T> {
     type Rejection = Refusal;
@@ -76,7 +76,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Of<[String; 4]> {
 
 /// One part of a path, or the rest of it.
 #[derive(Debug)]
-pub(super) struct Part(pub(super) String);
+pub struct Part(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Part {
     type Rejection = Refusal;
@@ -89,7 +89,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
 
 /// Query parameters.
 #[derive(Debug)]
-pub(super) struct Parameters<T>(pub(super) T);
+pub struct Parameters<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> {
     type Rejection = Refusal;

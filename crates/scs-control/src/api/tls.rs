@@ -3,6 +3,7 @@
 
 use super::Peer;
 use axum::serve::Listener;
+use scs_pki::rustls::ServerConfig;
 use scs_pki::{Live, Side, Trouble, holder_of};
 use std::io;
 use std::pin::Pin;
@@ -23,6 +24,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a peer that is refused may take to hear so.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// What the next connection is taken with.
+type Config = fn(&Live) -> Arc<ServerConfig>;
+
 /// Hands out connections whose handshake is done, with who is at the other end. Ends when dropped.
 #[derive(Debug)]
 pub struct TlsListener {
@@ -31,12 +35,22 @@ pub struct TlsListener {
 }
 
 impl TlsListener {
-    /// Takes connections of a bound socket with the certificate of this server.
+    /// Takes connections of a bound socket with the certificate of this server, also of those who have none yet.
     #[must_use]
     pub fn new(listener: TcpListener, live: Arc<Live>) -> Self {
+        Self::taking(listener, live, Live::joining_server)
+    }
+
+    /// The same of those alone who have a certificate.
+    #[must_use]
+    pub fn of_members(listener: TcpListener, live: Arc<Live>) -> Self {
+        Self::taking(listener, live, Live::https_server)
+    }
+
+    fn taking(listener: TcpListener, live: Arc<Live>, config: Config) -> Self {
         let (sender, ready) = mpsc::channel(16);
         let stop = CancellationToken::new();
-        tokio::spawn(accept(listener, live, sender, stop.clone()));
+        tokio::spawn(accept(listener, live, config, sender, stop.clone()));
         Self { ready, _stop: stop.drop_guard() }
     }
 }
@@ -58,7 +72,13 @@ impl Listener for TlsListener {
     }
 }
 
-async fn accept(listener: TcpListener, live: Arc<Live>, ready: mpsc::Sender<(Guest, Peer)>, stop: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    live: Arc<Live>,
+    config: Config,
+    ready: mpsc::Sender<(Guest, Peer)>,
+    stop: CancellationToken,
+) {
     let seats = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         // With no seat free, the next ones wait in the system's queue.
@@ -81,7 +101,7 @@ async fn accept(listener: TcpListener, live: Arc<Live>, ready: mpsc::Sender<(Gue
         let (live, ready) = (live.clone(), ready.clone());
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
-            match greet(stream, &live).await {
+            match greet(stream, config(&live)).await {
                 Ok((stream, peer)) => drop(ready.send((Guest { stream, _seat: seat }, peer)).await),
                 Err(trouble) => {
                     tracing::info!(conn.peer = %address, code = trouble.code(), why = %trouble, hint = trouble.hint(), "refused a connection for the API");
@@ -91,8 +111,8 @@ async fn accept(listener: TcpListener, live: Arc<Live>, ready: mpsc::Sender<(Gue
     }
 }
 
-async fn greet(stream: TcpStream, live: &Live) -> Result<(TlsStream<TcpStream>, Peer), Trouble> {
-    let accepting = TlsAcceptor::from(live.joining_server()).accept(stream).into_fallible();
+async fn greet(stream: TcpStream, config: Arc<ServerConfig>) -> Result<(TlsStream<TcpStream>, Peer), Trouble> {
+    let accepting = TlsAcceptor::from(config).accept(stream).into_fallible();
     match tokio::time::timeout(HANDSHAKE, accepting).await {
         Ok(Ok(stream)) => {
             let peer = match holder_of(stream.get_ref().1, SystemTime::now()) {

@@ -1,7 +1,7 @@
 //! Desired state to assignments: complete for a host, tombstones and all, and handed over whenever it changes.
 
 use super::{RETRY, Shared};
-use crate::agents::Agent;
+use crate::agents::{Agent, Reachability};
 use crate::state::{Error, ServiceKey, ServiceRecord, Status, VolumeRecord, volume_id};
 use scs_api::agent::{Assignment, Assignments, VolumeGrant};
 use scs_api::secret::SecretValue;
@@ -11,10 +11,12 @@ use scs_ports::volume::VolumeId;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::watch;
 
-/// Hands a host its assignments whenever desired state changes, until dropped.
+/// Hands a host its assignments whenever desired state changes or its agent is back, until dropped.
 pub(super) async fn keep_assigned(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
     let mut changed = shared.changed.subscribe();
+    let mut reachable = agent.reachable();
     let mut pause = RETRY.0;
     let mut handed_over: Option<(String, u64)> = None;
     loop {
@@ -32,22 +34,39 @@ pub(super) async fn keep_assigned(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
             }
             Err(error) => Some(error.into()),
         };
-        let failed = refusal.is_some();
         if let Some(refusal) = &refusal {
             tracing::warn!(host.id = agent.host(), error = %refusal, "assignments could not be handed over");
         }
+        let again = refusal.is_some().then_some(pause);
+        pause = if again.is_some() { (pause * 2).min(RETRY.1) } else { RETRY.0 };
         shared.refusals.send_modify(|all| match refusal {
             Some(refusal) => drop(all.insert(agent.host().to_owned(), refusal)),
             None => drop(all.remove(agent.host())),
         });
-        if failed {
-            let _ = tokio::time::timeout(pause, changed.changed()).await;
-            pause = (pause * 2).min(RETRY.1);
-        } else {
-            pause = RETRY.0;
-            if changed.changed().await.is_err() {
-                return;
+        let later = async {
+            match again {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => std::future::pending().await,
             }
+        };
+        tokio::select! {
+            changed = changed.changed() => if changed.is_err() { return },
+            // It may have been started anew, on an empty disk perhaps; and is not kept waiting.
+            () = is_back(&mut reachable) => handed_over = None,
+            () = later => {}
+        }
+    }
+}
+
+/// Waits until an agent answers that did not.
+async fn is_back(reachable: &mut watch::Receiver<Reachability>) {
+    loop {
+        if reachable.changed().await.is_err() {
+            // It is in this process, and always there.
+            std::future::pending::<()>().await;
+        }
+        if matches!(*reachable.borrow_and_update(), Reachability::Reachable { .. }) {
+            return;
         }
     }
 }

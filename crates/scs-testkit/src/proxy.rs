@@ -29,7 +29,10 @@ enum Mode {
 /// Bytes that may still pass from the server before its connections are reset; `usize::MAX`: any number.
 type Rest = Arc<AtomicUsize>;
 
+/// A line to one server. What passes over it is up to the test; dropping it ends every connection.
+#[derive(Debug)]
 pub struct Proxy {
+    /// Where it listens.
     pub address: SocketAddr,
     mode: watch::Sender<Mode>,
     cut: watch::Sender<u64>,
@@ -38,9 +41,13 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// A line to this server, open.
+    ///
+    /// # Panics
+    /// Where no port of loopback is free.
     pub async fn to(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("it is bound");
         let (mode, modes) = watch::channel(Mode::Open);
         let (cut, cuts) = watch::channel(0);
         let rest = Rest::new(AtomicUsize::new(usize::MAX));
@@ -66,6 +73,7 @@ impl Proxy {
     }
 
     /// Whether that has happened.
+    #[must_use]
     pub fn has_reset(&self) -> bool {
         self.rest.load(Ordering::SeqCst) == usize::MAX
     }
@@ -80,6 +88,7 @@ impl Proxy {
         self.mode.send_replace(Mode::Slow(bytes, pause));
     }
 
+    /// Everything passes again.
     pub fn go_on(&self) {
         self.mode.send_replace(Mode::Open);
     }

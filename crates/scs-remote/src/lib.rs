@@ -1,0 +1,30 @@
+//! An agent over the network: [`serve`] offers one ([`scs_control::agents::Agent`]) over TLS, [`Remote`] is the same agent where the control
+//! plane is. Both ends show certificates; who is at the other end is told by identity, never by address.
+//!
+//! | method and path | asks | answers |
+//! |---|---|---|
+//! | `GET /v1/report` | – | lines without end: the newest report, output of long steps, and a beat where nothing else is said |
+//! | `PUT /v1/assignments` | [`scs_api::agent::Assignments`] | – |
+//! | `GET /v1/engine` | – | what the engine calls itself |
+//! | `GET /v1/images` | – | list of digests |
+//! | `POST /v1/build` | [`scs_api::deploy::BuildRequest`] | [`scs_api::deploy::Event`]s |
+//! | `GET /v1/logs?…` | [`scs_api::log::LogQuery`] | [`scs_api::log::LogLine`]s |
+//! | `GET /v1/instances/INSTANCE/exec?…` | WebSocket, see [`scs_api::exec`] | output and exit code |
+//! | `GET /v1/volume?volume=JSON`, `DELETE` | [`scs_control::agents::VolumeAt`] | [`scs_control::agents::VolumeSeen`], – |
+//! | `GET /v1/volume/data?volume=JSON`, `PUT` | –, tar stream | tar stream, – |
+//! | `POST /v1/prune` | list of digests to keep | [`scs_api::routes::Pruned`] |
+//!
+//! A request that fails answers a 4xx or 5xx status with a [`scs_api::error::Problem`], which arrives as it was.
+
+mod remote;
+mod serve;
+mod wire;
+
+pub use remote::{Connector, Options as RemoteOptions, Remote};
+pub use serve::{Options, serve};
+
+/// How often an agent that has nothing to say says so.
+pub const BEAT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// An agent that has said nothing for so long is taken to be out of reach: three beats.
+pub const SILENCE: std::time::Duration = std::time::Duration::from_secs(6);
