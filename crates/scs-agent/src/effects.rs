@@ -2,6 +2,7 @@
 
 mod lines;
 
+use crate::console::Console;
 use crate::failure;
 use crate::files::Files;
 use crate::launch::Launch;
@@ -36,6 +37,7 @@ pub(crate) struct Hands {
     pub(crate) options: Arc<Options>,
     pub(crate) ports: Ports,
     pub(crate) users: Users,
+    pub(crate) console: Option<Console>,
     pub(crate) facts: mpsc::UnboundedSender<Fact>,
     pub(crate) say: mpsc::UnboundedSender<Say>,
     pub(crate) output: broadcast::Sender<Output>,
@@ -252,6 +254,7 @@ impl Hands {
         let launch = Launch {
             engine: self.ports.engine.clone(),
             users: self.users.clone(),
+            console: self.console.clone(),
             options: self.options.clone(),
             cluster: cluster.to_owned(),
             assignment,

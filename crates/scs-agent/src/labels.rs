@@ -35,6 +35,8 @@ pub mod names {
     pub const ROLE_SPEC: &str = "scs.role-spec";
     /// The address under which others reach its ports.
     pub const ANNOUNCE: &str = "scs.announce";
+    /// The same over IPv6, where it is reached over both.
+    pub const ANNOUNCE_V6: &str = "scs.announce-v6";
     /// What a container is for that fills no slot: `own` sets the owner of a fresh volume.
     pub const PURPOSE: &str = "scs.purpose";
 }
@@ -48,6 +50,7 @@ pub(crate) struct Made<'a> {
     pub(crate) desired: &'a Desired,
     pub(crate) epoch: u64,
     pub(crate) announce: Option<IpAddr>,
+    pub(crate) announce_v6: Option<IpAddr>,
 }
 
 impl Made<'_> {
@@ -73,6 +76,9 @@ impl Made<'_> {
         .collect();
         if let Some(announce) = self.announce {
             labels.insert(names::ANNOUNCE.to_owned(), announce.to_string());
+        }
+        if let Some(announce) = self.announce_v6 {
+            labels.insert(names::ANNOUNCE_V6.to_owned(), announce.to_string());
         }
         labels
     }
@@ -100,6 +106,11 @@ pub(crate) fn desired(labels: &Labels) -> Option<Desired> {
 /// The address under which others reach it.
 pub(crate) fn announce(labels: &Labels) -> Option<IpAddr> {
     labels.get(names::ANNOUNCE)?.parse().ok()
+}
+
+/// The same over IPv6.
+pub(crate) fn announce_v6(labels: &Labels) -> Option<IpAddr> {
+    labels.get(names::ANNOUNCE_V6)?.parse().ok()
 }
 
 /// Its state.

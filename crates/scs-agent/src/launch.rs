@@ -1,5 +1,6 @@
 //! Makes a container and starts it.
 
+use crate::console::Console;
 use crate::failure;
 use crate::files::{Files, environment};
 use crate::labels::Made;
@@ -22,6 +23,7 @@ const LOG_ROTATION: (u64, u32) = (10_000_000, 3);
 pub(crate) struct Launch {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) users: Users,
+    pub(crate) console: Option<Console>,
     pub(crate) options: Arc<Options>,
     pub(crate) cluster: String,
     pub(crate) assignment: Arc<Assignment>,
@@ -65,11 +67,20 @@ impl Launch {
             scs: files.scs(),
         };
         owning.give(&self.prepared.fresh).await?;
-        let started = match self.engine.start(id).await {
-            Ok(()) => self.engine.container(id).await,
-            Err(error) => Err(error),
+        let attached = match &self.console {
+            Some(_) => Some(self.engine.attach(id).await.map_err(|error| failure::of(&error))?),
+            None => None,
         };
-        started.map_err(|error| failure::of(&error))
+        self.engine.start(id).await.map_err(|error| failure::of(&error))?;
+        if let (Some(console), Some(process)) = (&self.console, attached) {
+            if let Some((columns, rows)) = console.tty {
+                // One that has ended already needs no size.
+                let _ = process.control.resize(columns, rows).await;
+            }
+            // Whoever has gone is not served.
+            let _ = console.taken.send(process);
+        }
+        self.engine.container(id).await.map_err(|error| failure::of(&error))
     }
 
     fn create(&self, files: &Files) -> Result<Create, Failure> {
@@ -85,6 +96,7 @@ impl Launch {
             desired: &self.desired,
             epoch: self.prepared.epoch,
             announce: Some(attachment.announce),
+            announce_v6: attachment.announce_v6,
         };
         let mut mounts = self.prepared.mounts.clone();
         for (path, target) in [(files.scs(), "/run/scs"), (files.secrets(), "/run/secrets")] {
@@ -110,6 +122,8 @@ impl Launch {
             tmpfs: process.tmpfs.clone(),
             init: process.init,
             log_rotation: Some(LOG_ROTATION),
+            stdin: self.console.is_some(),
+            tty: self.console.as_ref().is_some_and(|console| console.tty.is_some()),
             ..Create::default()
         })
     }
@@ -225,8 +239,14 @@ pub(crate) fn facts(container: &engine::Container, desired: &Desired, announce: 
             let address = port.host_address;
             address.is_ipv6() && !address.is_loopback() && !address.is_unspecified() && address != announce
         };
-        let v6 = container.ports.iter().filter(same).find(v6);
-        let announced_v6 = v6.map(|port| join(&port.host_address.to_string(), port.host_port));
+        let own = container.ports.iter().filter(same).find(v6).map(|port| (port.host_address, port.host_port));
+        // Bound on all of them, it is reached at the gateway's all the same.
+        let all = |port: &&Port| port.host_address.is_ipv6() && port.host_address.is_unspecified();
+        let through_all = || {
+            let gateway = crate::labels::announce_v6(&container.labels)?;
+            Some((gateway, container.ports.iter().filter(same).find(all)?.host_port))
+        };
+        let announced_v6 = own.or_else(through_all).map(|(address, port)| join(&address.to_string(), port));
         provides.insert(name.clone(), Address { announced, local, announced_v6 });
     }
     Container {

@@ -5,6 +5,7 @@
 //! report back as facts. It knows ports only; the binary wires the real engine, provisioners, images and discovery.
 
 mod assignments;
+mod console;
 mod effects;
 mod failure;
 mod files;
@@ -25,6 +26,7 @@ mod slots;
 mod watch;
 
 pub use assignments::Refused;
+pub use console::Console;
 pub use files::requirement_variables;
 pub use handle::{Error, Handle, Output};
 pub use options::Options;

@@ -6,6 +6,7 @@ use disco_client::{Health, Name, Protocol, Provision, Reason, Withdraw};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use scs_plan::slot::Slot;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
@@ -19,58 +20,130 @@ pub(crate) enum Say {
     Withdraw { slot: Slot, instance: String, names: Vec<Name>, how: Withdraw },
 }
 
+/// Pause before a request that panicked is made again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What became of a request.
+enum Done {
+    Told(Fact),
+    /// An announcement that panicked, which is made again after a pause.
+    Broken(u64, Announcement, String),
+    Rested(u64, Announcement),
+}
+
+#[derive(Clone)]
+struct Announcement {
+    slot: Slot,
+    endpoint: String,
+    provision: Provision,
+}
+
+impl Announcement {
+    fn told(&self, failure: Option<String>) -> Fact {
+        let Self { slot, endpoint, provision } = self.clone();
+        Fact::Provided { slot, instance: provision.instance, endpoint, failure }
+    }
+
+    fn about(&self) -> (Name, String) {
+        (self.provision.name.clone(), self.provision.instance.clone())
+    }
+}
+
 /// Each request is begun before the next is looked at, so that a withdrawal never overtakes what it withdraws, and none waits
-/// for the answer to another.
+/// for the answer to another. One that panicked is made again, unless a later one says something else of the endpoint.
 pub(crate) async fn run(
     discovery: Arc<dyn Discovery>,
     mut orders: mpsc::UnboundedReceiver<Say>,
     facts: mpsc::UnboundedSender<Fact>,
 ) {
-    let mut open: FuturesUnordered<BoxFuture<'static, Fact>> = FuturesUnordered::new();
+    let mut open: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
+    // Number of the last request about an endpoint, as long as any is open.
+    let mut latest: BTreeMap<(Name, String), u64> = BTreeMap::new();
+    let mut number = 0;
     loop {
-        tokio::select! {
+        let done = tokio::select! {
             order = orders.recv() => {
                 let Some(order) = order else { return };
-                let mut request = carry_out(discovery.clone(), order).boxed();
+                number += 1;
+                let mut request = match order {
+                    Say::Provide { slot, endpoint, provision } => {
+                        let announcement = Announcement { slot, endpoint, provision };
+                        latest.insert(announcement.about(), number);
+                        announce(discovery.clone(), number, announcement).boxed()
+                    }
+                    Say::Withdraw { slot, instance, names, how } => {
+                        latest.extend(names.iter().map(|name| ((name.clone(), instance.clone()), number)));
+                        withdraw(discovery.clone(), slot, instance, names, how).map(Done::Told).boxed()
+                    }
+                };
                 match futures_util::poll!(&mut request) {
-                    Poll::Ready(fact) => drop(facts.send(fact)),
-                    Poll::Pending => open.push(request),
+                    Poll::Ready(done) => done,
+                    Poll::Pending => {
+                        open.push(request);
+                        continue;
+                    }
                 }
             }
-            Some(fact) = open.next() => drop(facts.send(fact)),
+            Some(done) = open.next() => done,
+        };
+        match done {
+            Done::Told(fact) => drop(facts.send(fact)),
+            Done::Broken(number, announcement, failure) => {
+                let _ = facts.send(announcement.told(Some(failure)));
+                open.push(tokio::time::sleep(AGAIN).map(move |()| Done::Rested(number, announcement)).boxed());
+            }
+            Done::Rested(number, announcement) => {
+                if latest.get(&announcement.about()) == Some(&number) {
+                    open.push(announce(discovery.clone(), number, announcement).boxed());
+                }
+            }
+        }
+        if open.is_empty() {
+            latest.clear();
         }
     }
 }
 
-async fn carry_out(discovery: Arc<dyn Discovery>, order: Say) -> Fact {
-    match order {
-        Say::Provide { slot, endpoint, provision } => {
-            let instance = provision.instance.clone();
-            let failure = match AssertUnwindSafe(discovery.provide(provision)).catch_unwind().await {
-                Ok(result) => result.err().map(|error| crate::failure::chain(&*error).join(": ")),
-                Err(payload) => Some(crate::failure::panicked(&*payload).message),
-            };
-            Fact::Provided { slot, instance, endpoint, failure }
+async fn announce(discovery: Arc<dyn Discovery>, number: u64, announcement: Announcement) -> Done {
+    match AssertUnwindSafe(discovery.provide(announcement.provision.clone())).catch_unwind().await {
+        Ok(result) => {
+            let failure = result.err().map(|error| crate::failure::chain(&*error).join(": "));
+            Done::Told(announcement.told(failure))
         }
-        Say::Withdraw { slot, instance, names, how } => {
-            let withdraw = async |name| {
-                let withdrawal = AssertUnwindSafe(discovery.withdraw(name, &instance, how)).catch_unwind().await;
-                withdrawal.unwrap_or_else(|payload| Err(crate::failure::panicked(&*payload).message.into()))
-            };
-            let results = join_all(names.iter().map(withdraw)).await;
-            let mut unapplied = Vec::new();
-            for result in results {
-                match result {
-                    Ok(names) => unapplied.extend(names),
-                    // Whoever cannot be asked cannot hold a container up: it is stopped all the same.
-                    Err(error) => {
-                        tracing::warn!(%instance, error = crate::failure::chain(&*error).join(": "), "withdrawn unheard")
-                    }
-                }
+        Err(payload) => Done::Broken(number, announcement, crate::failure::panicked(&*payload).message),
+    }
+}
+
+async fn withdraw(
+    discovery: Arc<dyn Discovery>,
+    slot: Slot,
+    instance: String,
+    names: Vec<Name>,
+    how: Withdraw,
+) -> Fact {
+    let one = async |name| loop {
+        match AssertUnwindSafe(discovery.withdraw(name, &instance, how)).catch_unwind().await {
+            Ok(result) => return result,
+            // Nothing comes after a withdrawal, so it may be made as often as it takes.
+            Err(payload) => {
+                let error = crate::failure::panicked(&*payload).message;
+                tracing::error!(%slot, %instance, error, "a withdrawal panicked; it is made again");
+                tokio::time::sleep(AGAIN).await;
             }
-            Fact::Withdrawn { slot, instance, unapplied }
+        }
+    };
+    let results = join_all(names.iter().map(one)).await;
+    let mut unapplied = Vec::new();
+    for result in results {
+        match result {
+            Ok(names) => unapplied.extend(names),
+            // Whoever cannot be asked cannot hold a container up: it is stopped all the same.
+            Err(error) => {
+                tracing::warn!(%instance, error = crate::failure::chain(&*error).join(": "), "withdrawn unheard")
+            }
         }
     }
+    Fact::Withdrawn { slot, instance, unapplied }
 }
 
 /// The attribute with the address over IPv6, `[host]:port`, of an endpoint that is reached over both.

@@ -3,10 +3,9 @@
 use crate::options::Options;
 use crate::slots::Held;
 use scs_api::agent::{
-    Applied, ContainerReport, HostReport, LiveUpdateReport, Phase, ProvideReport, RequirementReport, SlotReport,
-    VolumeReport,
+    Applied, ContainerReport, HostReport, LiveUpdateReport, ProvideReport, RequirementReport, SlotReport, VolumeReport,
 };
-use scs_plan::lifecycle::{self, Connection, LiveRecord, Report, Shown};
+use scs_plan::lifecycle::{Connection, LiveRecord, Report, Shown};
 use scs_plan::slot::Slot;
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
@@ -55,7 +54,7 @@ fn one(slot: &Slot, held: &mut Held, said: Report, clock: Clock, now: Instant) -
     details.extend(held.refused.iter().map(|(endpoint, why)| format!("{endpoint} is not announced: {why}")));
     SlotReport {
         slot: slot.clone(),
-        phase: phase(said.phase),
+        phase: said.phase,
         message: said.message,
         details,
         since,
@@ -120,21 +119,5 @@ fn live(record: &LiveRecord, clock: Clock) -> LiveUpdateReport {
         took_ms: outcome.map_or(0, |outcome| u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX)),
         output,
         failures: record.failures,
-    }
-}
-
-fn phase(phase: lifecycle::Phase) -> Phase {
-    match phase {
-        lifecycle::Phase::Image => Phase::Image,
-        lifecycle::Phase::Waiting => Phase::Waiting,
-        lifecycle::Phase::Provisioning => Phase::Provisioning,
-        lifecycle::Phase::Starting => Phase::Starting,
-        lifecycle::Phase::Running => Phase::Running,
-        lifecycle::Phase::Failing => Phase::Failing,
-        lifecycle::Phase::Backoff => Phase::Backoff,
-        lifecycle::Phase::Ended => Phase::Ended,
-        lifecycle::Phase::Failed => Phase::Failed,
-        lifecycle::Phase::Stopping => Phase::Stopping,
-        lifecycle::Phase::Stopped => Phase::Stopped,
     }
 }

@@ -1,6 +1,7 @@
 //! The task that owns the lives of all slots of this host.
 
 use crate::assignments::{Refused, Store, recover_secrets};
+use crate::console::Console;
 use crate::effects::{Hands, clean};
 use crate::handle::{Handle, Order, Output};
 use crate::logs::{Archive, Source};
@@ -96,6 +97,7 @@ impl Service {
             options: Arc::new(options),
             ports,
             users: Users::default(),
+            console: None,
             facts: facts_sender,
             say,
             output,
@@ -119,6 +121,13 @@ impl Service {
         };
         service.restore(last);
         Ok((service, handle))
+    }
+
+    /// Hands the containers that are started from now on to somebody, with their input.
+    #[must_use]
+    pub fn with_console(mut self, console: Console) -> Self {
+        self.hands.console = Some(console);
+        self
     }
 
     /// Works until `shutdown`. Containers keep running, and the session is parked for whoever starts next.

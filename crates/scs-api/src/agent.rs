@@ -2,6 +2,7 @@
 
 use crate::secret::SecretValue;
 use scs_manifest::compiled::Role;
+pub use scs_plan::lifecycle::Phase;
 use scs_plan::slot::Slot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -119,34 +120,6 @@ pub struct Applied {
     pub image_digest: String,
     /// Generation.
     pub generation: u64,
-}
-
-/// Where the life of a slot stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Its image is looked for, fetched or built.
-    Image,
-    /// It waits for requirements.
-    Waiting,
-    /// Network and volumes are made ready.
-    Provisioning,
-    /// Its container is started and not yet healthy.
-    Starting,
-    /// It runs and its health checks pass.
-    Running,
-    /// It runs and a health check fails.
-    Failing,
-    /// It ended and is started again after a pause.
-    Backoff,
-    /// It ended and is not started again, as its restart policy says.
-    Ended,
-    /// A step failed that nobody but a person can mend; tried again slowly where that may help.
-    Failed,
-    /// It is being stopped.
-    Stopping,
-    /// It is stopped, as asked.
-    Stopped,
 }
 
 /// A container.

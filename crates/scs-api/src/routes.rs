@@ -13,7 +13,7 @@
 //! | `POST /v1/services/ENV/SERVICE/roles/ROLE/restart`, `stop`, `start` | [`crate::deploy::RoleRequest`] | events |
 //! | `GET /v1/services/ENV/SERVICE/history` | – | list of [`crate::deploy::Revision`] |
 //! | `GET /v1/services/ENV/SERVICE/secrets` | – | list of [`crate::secret::SecretInfo`] |
-//! | `PUT /v1/services/ENV/SERVICE/secrets/NAME`, `POST …/NAME/rotate` | [`crate::secret::SetSecret`], – | events |
+//! | `PUT /v1/services/ENV/SERVICE/secrets/NAME`, `POST …/NAME/rotate` | [`crate::secret::SetSecret`], [`crate::secret::RotateSecret`] | events |
 //! | `GET /v1/services/ENV/SERVICE/roles/ROLE/requirements/NAME?index=` | – | [`crate::inspect::Explanation`] |
 //! | `GET /v1/instances?environment=&service=&role=` | – | list of [`crate::inspect::Instance`] |
 //! | `GET /v1/instances/INSTANCE/exec?…` | WebSocket, see [`ExecQuery`] | output and exit code |

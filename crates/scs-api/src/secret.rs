@@ -1,5 +1,6 @@
 //! Secrets: values that never show in a debug line, and what is listed of them.
 
+use crate::deploy::Caller;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -42,9 +43,20 @@ pub struct SecretInfo {
     pub used_by: Vec<String>,
 }
 
-/// `PUT …/secrets/NAME`: sets a value; `POST …/secrets/NAME/rotate` generates one.
+/// `PUT …/secrets/NAME`: sets a value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SetSecret {
     /// The value.
     pub value: SecretValue,
+    /// Who asks, and from where.
+    #[serde(flatten)]
+    pub caller: Caller,
+}
+
+/// `POST …/secrets/NAME/rotate`: generates a new value.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RotateSecret {
+    /// Who asks, and from where.
+    #[serde(flatten)]
+    pub caller: Caller,
 }

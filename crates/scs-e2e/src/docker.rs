@@ -27,6 +27,19 @@ pub fn images_of(digest: &str) -> Vec<String> {
     docker(&["images", "--quiet", "--no-trunc", "--filter", &filter]).lines().map(str::to_owned).collect()
 }
 
+/// Removes the engine's volumes that an installation made.
+pub fn remove_volumes_of(state: &Path) {
+    let Ok(owner) = std::fs::read_to_string(state.join("owner")) else { return };
+    let filter = format!("label=scs.owner={}", owner.trim());
+    let listed = Command::new("docker").args(["volume", "ls", "--quiet", "--filter", &filter]).output();
+    for name in listed
+        .iter()
+        .flat_map(|listed| String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect::<Vec<_>>())
+    {
+        let _ = Command::new("docker").args(["volume", "rm", "--force", &name]).output();
+    }
+}
+
 /// Removes all containers whose mounts lie below an installation's state directory.
 pub fn remove_all_of(state: &Path) {
     let listed = Command::new("docker").args(["ps", "--all", "--quiet", "--filter", "label=scs.owner"]).output();

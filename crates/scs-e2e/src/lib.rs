@@ -185,6 +185,7 @@ impl Drop for Scs {
             }
         }
         docker::remove_all_of(self.state.path());
+        docker::remove_volumes_of(self.state.path());
     }
 }
 

@@ -110,6 +110,10 @@ impl Engine for Docker {
         self.run_command(id, request).await
     }
 
+    async fn attach(&self, id: &str) -> Result<Process, Error> {
+        self.attach_to(id).await
+    }
+
     async fn read_file(&self, id: &str, path: &str) -> Result<Option<Bytes>, Error> {
         self.file_of(id, path).await
     }

@@ -44,7 +44,7 @@ impl Docker {
     }
 }
 
-fn chunk(output: LogOutput) -> Option<LogChunk> {
+pub(crate) fn chunk(output: LogOutput) -> Option<LogChunk> {
     let (stream, bytes) = match output {
         LogOutput::StdOut { message } | LogOutput::Console { message } => (Stream::Stdout, message),
         LogOutput::StdErr { message } => (Stream::Stderr, message),

@@ -4,6 +4,7 @@
 //! way (which port is taken, which build step failed) is read from its words in [`failure`] and [`build`].
 
 mod address;
+mod attach;
 mod build;
 mod call;
 mod commit;

@@ -63,9 +63,9 @@ pub fn install(directory: &Path) -> io::Result<PathBuf> {
 fn write(path: &Path) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(path)?;
     file.write_all(BYTES)?;
+    // Not synced: a crash of the machine ends the containers that use it, and the next call looks at what is there.
     // The process's file mode mask may have taken something away.
-    file.set_permissions(Permissions::from_mode(0o755))?;
-    file.sync_all()
+    file.set_permissions(Permissions::from_mode(0o755))
 }
 
 /// The reference of an image that holds the program and nothing else, at [`PATH_IN_IMAGE`]; made in the engine if it is

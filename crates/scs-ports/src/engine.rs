@@ -74,6 +74,9 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     }
     /// Runs a command inside it.
     async fn exec(&self, id: &str, request: &Exec) -> Result<Process, Error>;
+    /// Connects to process 1 of a container that was made and not yet started, so that nothing it writes is missed. Its terminal
+    /// has a size only once it runs.
+    async fn attach(&self, id: &str) -> Result<Process, Error>;
     /// What a file of a container's own file system holds, whether it runs or not; `None` where there is none, or something that is
     /// no file. Links are not followed.
     async fn read_file(&self, id: &str, path: &str) -> Result<Option<Bytes>, Error>;
@@ -224,7 +227,7 @@ pub struct Create {
     pub init: bool,
     /// Bytes after which the engine starts a new log file, and how many it keeps; its own default without it.
     pub log_rotation: Option<(u64, u32)>,
-    /// Keeps standard input open, for one-off commands.
+    /// Keeps standard input open until whoever attached to it ends it, for one-off commands.
     pub stdin: bool,
     /// Gives it a terminal.
     pub tty: bool,
@@ -328,7 +331,7 @@ pub struct Exec {
     pub tty: Option<(u16, u16)>,
 }
 
-/// A command that runs inside a container.
+/// A command that runs inside a container, or its process 1.
 pub struct Process {
     /// What it writes; ends when it does.
     pub output: BoxStream<'static, Result<LogChunk, Error>>,
@@ -344,7 +347,7 @@ impl std::fmt::Debug for Process {
     }
 }
 
-/// Control over a command that runs inside a container.
+/// Control over a [`Process`].
 #[async_trait]
 pub trait ProcessControl: Send + Sync {
     /// Its exit code; `None` while it runs.

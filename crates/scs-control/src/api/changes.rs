@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::{Json, Response};
 use scs_api::deploy::{BuildRequest, DownRequest, PlanRequest, PlanResponse, RoleRequest, RollbackRequest, UpRequest};
 use scs_api::error::{Code, Problem};
-use scs_api::secret::SetSecret;
+use scs_api::secret::{RotateSecret, SetSecret};
 
 pub(super) async fn plan(
     State(api): State<Api>,
@@ -76,17 +76,22 @@ pub(super) async fn role(
 
 pub(super) async fn set_secret(
     State(api): State<Api>,
+    Extension(access): Extension<Access>,
     Of([environment, service, name]): Of<[String; 3]>,
-    Document(request): Document<SetSecret>,
+    Document(mut request): Document<SetSecret>,
 ) -> Answer<Response> {
+    request.caller.who = access.name(request.caller.who);
     Ok(events(api.handle.set_secret(&environment, &service, &name, request).await?))
 }
 
 pub(super) async fn rotate_secret(
     State(api): State<Api>,
+    Extension(access): Extension<Access>,
     Of([environment, service, name]): Of<[String; 3]>,
+    Document(mut request): Document<RotateSecret>,
 ) -> Answer<Response> {
-    Ok(events(api.handle.rotate_secret(&environment, &service, &name).await?))
+    request.caller.who = access.name(request.caller.who);
+    Ok(events(api.handle.rotate_secret(&environment, &service, &name, request).await?))
 }
 
 pub(super) async fn prune(State(api): State<Api>) -> Answer<Response> {

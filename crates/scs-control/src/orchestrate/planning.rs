@@ -35,8 +35,31 @@ impl Handle {
         }
         let foreign = known.foreign_origin(&service, &request.origin).map(|it| it.message);
         let silent = shared.silent_hosts(|_| true, "the plan goes by what it said last, and puts nothing new there");
-        Ok(PlanResponse { plan, warnings: foreign.into_iter().chain(silent).collect() })
+        let failed = failed(&shared.reports(), &service, &request.deployment);
+        Ok(PlanResponse { plan, warnings: foreign.into_iter().chain(silent).chain(failed).collect() })
     }
+}
+
+/// What does not work although it is as wanted: nothing of the plan mends it.
+fn failed(reports: &[HostReport], service: &ServiceKey, desired: &Deployment) -> Vec<String> {
+    let slots = reports
+        .iter()
+        .flat_map(|host| &host.slots)
+        .filter(|it| ServiceKey::new(&it.slot.environment, &it.slot.service) == *service);
+    let failed = slots.filter(|it| {
+        let ended_badly = it.container.as_ref().and_then(|it| it.exit_code).is_some_and(|code| code != 0);
+        desired.roles.contains_key(&it.slot.role)
+            && match it.phase {
+                Phase::Failed | Phase::Failing | Phase::Backoff => true,
+                Phase::Ended => ended_badly,
+                _ => false,
+            }
+    });
+    let line = |it: &SlotReport| {
+        let why = it.message.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!("{} does not work{why}", it.slot.label())
+    };
+    failed.map(line).collect()
 }
 
 /// What desired state says of a service.

@@ -3,13 +3,14 @@
 use super::commit::running;
 use super::events::{EventStream, Events};
 use super::follow::{Ears, addresses, follow, last};
-use super::planning::Known;
+use super::planning::{Known, check_origin};
 use crate::progress::{Goal, Tracker, Want};
 use crate::service::{Handle, Shared};
 use crate::state::{Draft, SecretRecord, ServiceKey};
 use crate::vault;
+use scs_api::deploy::Caller;
 use scs_api::error::{Code, Problem};
-use scs_api::secret::{SecretInfo, SecretValue, SetSecret};
+use scs_api::secret::{RotateSecret, SecretInfo, SecretValue, SetSecret};
 use scs_manifest::compiled::{Deployment, LiveAction, OnFailure, Role, SecretAs, SecretSource, SecretUse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -112,12 +113,18 @@ impl Handle {
         request: SetSecret,
     ) -> Result<EventStream, Problem> {
         check_value(name, &request.value)?;
-        self.renew_secret(environment, service, name, Some(request.value)).await
+        self.renew_secret(environment, service, name, Some(request.value), request.caller).await
     }
 
     /// Generates a new value for a secret, and follows it into the containers that use it.
-    pub async fn rotate_secret(&self, environment: &str, service: &str, name: &str) -> Result<EventStream, Problem> {
-        self.renew_secret(environment, service, name, None).await
+    pub async fn rotate_secret(
+        &self,
+        environment: &str,
+        service: &str,
+        name: &str,
+        request: RotateSecret,
+    ) -> Result<EventStream, Problem> {
+        self.renew_secret(environment, service, name, None, request.caller).await
     }
 
     async fn renew_secret(
@@ -126,13 +133,15 @@ impl Handle {
         service: &str,
         name: &str,
         value: Option<SecretValue>,
+        caller: Caller,
     ) -> Result<EventStream, Problem> {
         let (shared, service) = (self.shared.clone(), ServiceKey::new(environment, service));
-        let lock = shared.locks.take(&service, "secret", "")?;
+        let lock = shared.locks.take(&service, "secret", &caller.who)?;
         let mut ears = Ears::new(&shared);
         let before = shared.reports();
         let mut draft = shared.state.draft().await;
         let service_record = draft.service(&service).await?.ok_or_else(|| not_found(&service))?;
+        check_origin(&service, &service_record, &caller)?;
         let known = Known::load(&shared, &service, Some(service_record.clone())).await?;
         let source = known.deployment.as_ref().and_then(|it| it.secrets.get(name)).cloned();
         let existing = draft.secret(&service, name).await?;

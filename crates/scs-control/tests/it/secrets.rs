@@ -1,9 +1,10 @@
 //! Secrets: generated once, given by the caller, rotated into running containers, never shown.
 
 use crate::world::{Plane, World, all, blog, up, words};
+use scs_api::deploy::Caller;
 use scs_api::deploy::UpRequest;
 use scs_api::error::Code;
-use scs_api::secret::{SecretValue, SetSecret};
+use scs_api::secret::{RotateSecret, SecretValue, SetSecret};
 use scs_manifest::compiled::{Deployment, SecretSource};
 
 fn value(plane: &Plane) -> String {
@@ -11,7 +12,7 @@ fn value(plane: &Plane) -> String {
 }
 
 fn set(value: &str) -> SetSecret {
-    SetSecret { value: SecretValue::new(value.to_owned()) }
+    SetSecret { value: SecretValue::new(value.to_owned()), caller: Caller::default() }
 }
 
 fn from_file() -> Deployment {
@@ -41,7 +42,8 @@ async fn a_rotated_secret_is_applied_in_the_running_containers() {
     let plane = Plane::start(directory.path(), &World::new()).await;
     plane.up(&blog("dev", 1)).await.expect("accepted");
     let (old, started) = (value(&plane), plane.world.model().started);
-    let events = all(plane.handle.rotate_secret("dev", "blog", "db").await.expect("accepted")).await;
+    let events =
+        all(plane.handle.rotate_secret("dev", "blog", "db", RotateSecret::default()).await.expect("accepted")).await;
     assert_eq!(words(&events), ["mysql live-updated", "wordpress live-updated", "done at 1"]);
     assert_ne!(value(&plane), old);
     assert_eq!(plane.world.model().started, started, "no container was restarted");
@@ -75,7 +77,8 @@ async fn a_secret_of_the_caller_has_to_be_given_once_and_a_new_value_is_applied(
 
     all(plane.handle.set_secret("dev", "blog", "db", set("by hand")).await.expect("accepted")).await;
     assert!(give("two", 1).await[0].contains("was set by hand"));
-    let refused = plane.handle.rotate_secret("dev", "blog", "db").await.err().expect("refused");
+    let refused =
+        plane.handle.rotate_secret("dev", "blog", "db", RotateSecret::default()).await.err().expect("refused");
     assert_eq!(refused.code, Code::Conflict);
 }
 
@@ -95,4 +98,17 @@ async fn no_answer_and_no_debug_form_shows_a_value() {
     for answer in answers {
         assert!(!answer.contains(&password), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_secret_of_a_service_from_another_directory_is_changed_only_where_that_is_meant() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let plane = Plane::start(directory.path(), &World::new()).await;
+    plane.up(&blog("dev", 1)).await.expect("accepted");
+    let mut caller = Caller { origin: Some("/elsewhere".into()), ..Caller::default() };
+    let refused = plane.handle.rotate_secret("dev", "blog", "db", RotateSecret { caller: caller.clone() }).await;
+    let refused = refused.err().expect("refused");
+    assert!(refused.message.contains("/elsewhere") && refused.hint.is_some(), "{refused:?}");
+    caller.take_over = true;
+    all(plane.handle.rotate_secret("dev", "blog", "db", RotateSecret { caller }).await.expect("accepted")).await;
 }

@@ -3,8 +3,8 @@
 use scs_e2e::docker::{docker, started_at};
 use scs_e2e::project::Project;
 use scs_e2e::{Scs, wait_for};
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// `scs dev` in the foreground, for commands that need a discovery server and no deployment.
@@ -104,5 +104,64 @@ fn a_one_off_command_has_the_image_and_the_exit_code_is_its_own() {
     let run = scs.run(&["run", "job", "--", "sh", "-c", "echo $SCS_ROLE; echo err >&2; exit 7"]);
     assert_eq!((run.code(), run.stdout().as_str()), (7, "job\n"), "{}", run.shown());
     assert!(run.stderr().contains("err"), "{}", run.shown());
+    assert!(containers(&scs, "job").is_empty(), "and nothing is left");
+}
+
+#[test]
+fn what_is_piped_into_a_one_off_command_arrives_whole_and_so_does_what_it_writes() {
+    let project = Project::job("[sleep, '1000']", "");
+    let scs = Scs::new(project.path());
+    let _dev = Dev::of(&scs);
+    // No line, no text, and more than fits into any pipe on the way.
+    let dump: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[usize::from(number % 3 == 0)]).collect();
+    let mut child = scs
+        .command(&["run", "job", "--", "sh", "-c", "cat; exit 4"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("scs can be started");
+    let (mut stdin, sent) = (child.stdin.take().expect("it is piped"), dump.clone());
+    let writing = std::thread::spawn(move || stdin.write_all(&sent));
+    let output = child.wait_with_output().expect("it ends");
+    writing.join().expect("no panic").expect("all was taken");
+    assert_eq!(output.status.code(), Some(4));
+    assert!(output.stdout == dump, "{} of {} bytes came back", output.stdout.len(), dump.len());
+}
+
+#[test]
+fn a_one_off_command_has_our_terminal_and_its_keys() {
+    let project = Project::job("[sleep, '1000']", "");
+    let scs = Scs::new(project.path());
+    let _dev = Dev::of(&scs);
+    let program = scs_e2e::program();
+    let inside = r#"stty size; trap "echo interrupted" INT; while read word; do test "$word" = end && exit 6; echo "<$word>"; done; exit 5"#;
+    let line = format!("stty rows 33 cols 99; '{}' run job -- sh -c '{inside}'", program.display());
+    // A terminal of its own, as nobody else gives tests one.
+    let mut terminal = scs.command(&[]);
+    let environment: Vec<_> =
+        terminal.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    let directory = terminal.get_current_dir().expect("it is set").to_owned();
+    terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]).envs(environment).current_dir(directory);
+    let mut child =
+        terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("`script` of bsdutils can be started");
+    let mut keys = child.stdin.take().expect("it is piped");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+    let mut until = |words: &str| {
+        let mut seen = Vec::new();
+        let found = lines.by_ref().any(|line| {
+            seen.push(line.clone());
+            line.contains(words)
+        });
+        assert!(found, "no `{words}` in {seen:?}");
+    };
+    until("33 99");
+    keys.write_all(b"hello\n").expect("it reads");
+    until("<hello>");
+    keys.write_all(b"\x03").expect("it reads");
+    until("interrupted");
+    keys.write_all(b"end\n").expect("it reads");
+    let ended = child.wait().expect("it ends");
+    assert!(matches!(ended.code(), Some(5 | 6)), "{ended}");
     assert!(containers(&scs, "job").is_empty(), "and nothing is left");
 }

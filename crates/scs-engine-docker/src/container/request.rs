@@ -20,6 +20,8 @@ pub(super) fn body(request: &Create) -> ContainerCreateBody {
         labels: Some(request.labels.clone().into_iter().collect()),
         exposed_ports: Some(exposed.into_iter().collect()),
         open_stdin: Some(request.stdin),
+        attach_stdin: Some(request.stdin),
+        stdin_once: Some(request.stdin),
         tty: Some(request.tty),
         host_config: Some(host(request)),
         ..Default::default()

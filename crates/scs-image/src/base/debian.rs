@@ -167,6 +167,8 @@ pub(super) async fn run<T, F: Future<Output = T>>(
     let mut command = Command::new("/bin/sh");
     command.args(["-c", plan.script]).arg(&plan.program).args(&plan.arguments);
     command.envs(tools.environment.iter().cloned()).envs(apt_proxies(tools).await);
+    // Nobody answers questions, and nobody sees progress bars.
+    command.env("DEBIAN_FRONTEND", "noninteractive");
     // A group of its own: it is ended as a whole, and Ctrl-C reaches it through us alone.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("it cannot be started: {error}"))?;

@@ -295,7 +295,8 @@ impl Instance {
             return match failures {
                 0 if untold => (true, "its files say so; it is not told of changes (`liveupdate: none`)".to_owned()),
                 0 => (true, "the container has applied it".to_owned()),
-                _ => (false, "its live update failed and is not tried again (`on_failure: ignore`)".to_owned()),
+                // What discovery is told, too: nobody waits for it.
+                _ => (true, "its live update failed, which counts as applied (`on_failure: ignore`)".to_owned()),
             };
         }
         let standing = if let Some(why) = &self.anew {

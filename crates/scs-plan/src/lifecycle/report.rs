@@ -3,11 +3,13 @@
 use super::fact::{Container, Exit, Volume};
 use super::instance::LiveRecord;
 use disco_proto::Reason;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
 
 /// Where the life of a slot stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Its image is looked for, fetched or built.
     Image,
@@ -25,7 +27,7 @@ pub enum Phase {
     Backoff,
     /// It ended and is not started again, as its restart policy says.
     Ended,
-    /// A step failed that nobody but a person can mend; tried again slowly.
+    /// A step failed that nobody but a person can mend; tried again slowly where that may help.
     Failed,
     /// It is being stopped.
     Stopping,

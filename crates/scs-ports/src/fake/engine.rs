@@ -47,6 +47,7 @@ pub enum Op {
     Wait,
     Commit,
     Exec,
+    Attach,
     ReadFile,
     Logs,
     Events,
@@ -66,6 +67,8 @@ pub struct Behaviour {
     pub ends: Option<(Duration, i64)>,
     /// Files it has written, by path.
     pub files: BTreeMap<String, Bytes>,
+    /// Copies its standard input to its output, and ends with 0 when that ends.
+    pub echo: bool,
     /// Exit code when it is asked to stop; `None` is deaf to it and is killed after the grace period (137).
     pub stops_with: Option<i64>,
 }
@@ -73,7 +76,7 @@ pub struct Behaviour {
 impl Default for Behaviour {
     /// Runs until it is asked to stop, then ends with 0.
     fn default() -> Self {
-        Behaviour { lines: Vec::new(), ends: None, files: BTreeMap::new(), stops_with: Some(0) }
+        Behaviour { lines: Vec::new(), ends: None, files: BTreeMap::new(), echo: false, stops_with: Some(0) }
     }
 }
 

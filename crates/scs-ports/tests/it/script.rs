@@ -25,11 +25,12 @@ pub fn behaviour(command: &[String]) -> Behaviour {
                 let (path, content) = value.split_once(':').unwrap();
                 behaviour.files.insert(path.to_owned(), content.to_owned().into());
             }
+            "cat" => behaviour.echo = true,
             "deaf" => behaviour.stops_with = None,
             other => panic!("a container does not {other}"),
         }
     }
-    if command.get(1).is_some_and(|it| it == "play") {
+    if command.get(1).is_some_and(|it| it == "play") && !behaviour.echo {
         behaviour.ends = Some((lasts, code));
     }
     behaviour

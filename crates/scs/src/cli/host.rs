@@ -41,7 +41,7 @@ pub struct Run {
     /// Which role
     #[arg(value_name = "[SERVICE/]ROLE", value_parser = RoleAddress::whole)]
     pub role: RoleAddress,
-    /// A one-off command to run in the role's image, with its connections, instead of its own
+    /// A one-off command to run in the role's image, with its connections, instead of its own; it gets the terminal, or what is piped in
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
 }

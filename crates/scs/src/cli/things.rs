@@ -1,6 +1,6 @@
 //! Commands that look after secrets, volumes and what is left over.
 
-use super::target::{Output, Target};
+use super::target::{Output, TakeOver, Target};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -44,6 +44,9 @@ pub struct SecretSet {
     /// Secret, by its name in the deployment
     #[arg(value_name = "NAME")]
     pub name: String,
+    /// Whose service it may be.
+    #[command(flatten)]
+    pub take_over: TakeOver,
     /// File that holds the value; standard input without. One line end at its end is dropped
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
@@ -55,6 +58,9 @@ pub struct SecretName {
     /// Which service.
     #[command(flatten)]
     pub target: Target,
+    /// Whose service it may be.
+    #[command(flatten)]
+    pub take_over: TakeOver,
     /// Secret, by its name in the deployment
     #[arg(value_name = "NAME")]
     pub name: String,

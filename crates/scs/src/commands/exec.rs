@@ -122,15 +122,15 @@ async fn feed(sender: &mut Sender, tty: bool) {
     }
 }
 
-fn size() -> (u16, u16) {
+pub(super) fn size() -> (u16, u16) {
     tcgetwinsize(stdout()).map_or((80, 24), |size| (size.ws_col.max(1), size.ws_row.max(1)))
 }
 
 /// The terminal passes every key on; as it was again when dropped.
-struct Raw(Termios);
+pub(super) struct Raw(Termios);
 
 impl Raw {
-    fn set() -> Result<Self, Failure> {
+    pub(super) fn set() -> Result<Self, Failure> {
         let failed = |error: rustix::io::Errno| {
             Failure::failed("cannot hand the terminal to the command")
                 .because(&error)

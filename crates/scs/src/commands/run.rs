@@ -1,5 +1,6 @@
 //! `scs run`: one container in the foreground, for systemd, Puppet or a supervisor to own. Needs an engine and discovery, no server.
 
+mod console;
 mod foreground;
 mod prepare;
 
@@ -25,6 +26,8 @@ struct Job {
     origin: PathBuf,
     /// Owned by this process alone while it holds the lock in it.
     state: PathBuf,
+    /// A command somebody waits for, with their terminal or their pipes.
+    one_off: bool,
     /// Discovery server.
     disco: String,
 }
@@ -79,7 +82,7 @@ pub fn run(context: &Context, args: &Run) -> Outcome {
         .map_err(|error| super::no_runtime(&error))?;
     let outcome = runtime.block_on(async {
         let disco = context.discovery(args.disco.as_ref(), "--disco").await?;
-        let job = Job { slot, role, origin: loaded.origin.clone(), state: state.clone(), disco };
+        let job = Job { slot, role, origin: loaded.origin.clone(), state: state.clone(), one_off, disco };
         foreground::run(context, &loaded, job).await
     });
     runtime.shutdown_timeout(Duration::from_millis(200));

@@ -8,7 +8,7 @@ use crate::load::secret_value;
 use crate::output::{say, table, text};
 use crate::paths;
 use hyper::Method;
-use scs_api::secret::{SecretInfo, SecretValue, SetSecret};
+use scs_api::secret::{RotateSecret, SecretInfo, SecretValue, SetSecret};
 use std::io::{IsTerminal as _, Read as _};
 use std::time::SystemTime;
 
@@ -54,11 +54,12 @@ pub async fn set(context: &Context, args: &SecretSet) -> Outcome {
             }
         }
     };
+    let caller = context.caller(&args.target, args.take_over)?;
     let value = SecretValue::new(secret_value(bytes).map_err(unread)?);
     let (client, _) = context.server().await?;
     let path = paths::service(&environment, &service, &format!("secrets/{}", paths::escape(&args.name)));
     let heading = format!("Setting {}", args.name);
-    change::follow_as(context, &client, Method::PUT, &path, Some(&SetSecret { value }), &heading).await?;
+    change::follow_as(context, &client, Method::PUT, &path, Some(&SetSecret { value, caller }), &heading).await?;
     context.printer.note(format!("{} has its new value wherever it is used", args.name));
     Ok(Exit::DONE)
 }
@@ -66,10 +67,11 @@ pub async fn set(context: &Context, args: &SecretSet) -> Outcome {
 /// Generates a new value.
 pub async fn rotate(context: &Context, args: &SecretName) -> Outcome {
     let (environment, service) = context.service(&args.target)?;
+    let caller = context.caller(&args.target, args.take_over)?;
     let (client, _) = context.server().await?;
     let path = paths::service(&environment, &service, &format!("secrets/{}/rotate", paths::escape(&args.name)));
     let heading = format!("Rotating {}", args.name);
-    change::follow_as(context, &client, Method::POST, &path, None::<&()>, &heading).await?;
+    change::follow_as(context, &client, Method::POST, &path, Some(&RotateSecret { caller }), &heading).await?;
     context.printer.note(format!("{} has a new value wherever it is used", args.name));
     Ok(Exit::DONE)
 }

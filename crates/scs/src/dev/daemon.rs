@@ -150,11 +150,15 @@ async fn bind_registry(files: &Files) -> Result<disco_server::Service, Failure> 
     let remembered = files.registry();
     let before = std::fs::read_to_string(&remembered).ok();
     let port = before.as_deref().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let snapshot = files.state.join("disco.registry");
+    if before.is_none() {
+        // Left by a run that was killed while it forgot where it was: nobody comes back to that.
+        let _ = std::fs::remove_file(&snapshot);
+    }
     let options = |port| {
         let defaults = disco_server::Options::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let hold = if before.is_some() { defaults.hold } else { Duration::ZERO };
-        let snapshot = Some(files.state.join("disco.registry"));
-        disco_server::Options { secret: Some(secret), snapshot, hold, ..defaults }
+        disco_server::Options { secret: Some(secret), snapshot: Some(snapshot.clone()), hold, ..defaults }
     };
     let bound = match disco_server::Service::bind(options(port)).await {
         Err(error) if port != 0 => {

@@ -3,7 +3,7 @@
 
 use super::{World, done, soon};
 use crate::conformance::read_all;
-use crate::engine::{Error, Exec, LogChunk, Logs, Stream};
+use crate::engine::{Create, Error, Exec, LogChunk, Logs, Stream};
 use futures_util::StreamExt;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -142,5 +142,49 @@ pub async fn the_rest_of_a_file_is_read_from_where_one_was(world: &World) {
     assert_eq!(read("/told", 10).await.as_deref(), Some(""));
     assert_eq!(read("/told", 11).await.as_deref(), Some("0123456789"), "it was cut");
     assert_eq!(read("/nothing/there", 0).await, None);
+    world.remove(&id).await;
+}
+
+pub async fn who_attaches_before_the_start_misses_nothing(world: &World) {
+    let id = world.create(&world.container("one", &["play", "out=1", "err=2", "exit=3"])).await;
+    let process = done("attach", soon("the attachment", world.engine.attach(&id)).await);
+    assert!(process.input.is_none(), "it was made without");
+    assert_eq!(done("its exit code", process.control.exit_code().await), None);
+    done("start", world.engine.start(&id).await);
+    let (out, err) = read_all("its output", process.output).await;
+    assert_eq!((out.as_str(), err.as_str()), ("1\n", "2\n"));
+    done("wait", soon("the container's end", world.engine.wait(&id)).await);
+    assert_eq!(done("its exit code", process.control.exit_code().await), Some(3));
+    world.remove(&id).await;
+}
+
+pub async fn an_attached_container_reads_its_input_to_its_end(world: &World) {
+    let id = world.create(&Create { stdin: true, ..world.container("one", &["play", "cat"]) }).await;
+    let mut process = done("attach", soon("the attachment", world.engine.attach(&id)).await);
+    done("start", world.engine.start(&id).await);
+    let mut input = process.input.take().expect("its input is attached");
+    let writing = async {
+        input.write_all(b"hello\n").await.expect("it can be written to");
+        input.shutdown().await.expect("it can be ended");
+    };
+    let reading = read_all("what it sends back", process.output);
+    let ((), (out, _)) = soon("the container", async { tokio::join!(writing, reading) }).await;
+    assert_eq!(out, "hello\n");
+    assert_eq!(done("wait", soon("the container's end", world.engine.wait(&id)).await).code, 0);
+    world.remove(&id).await;
+}
+
+pub async fn an_attached_terminal_can_be_resized(world: &World) {
+    let request = Create { stdin: true, tty: true, ..world.container("one", &["play", "out=ready", "sleep=1h"]) };
+    let id = world.create(&request).await;
+    let mut process = done("attach", soon("the attachment", world.engine.attach(&id)).await);
+    done("start", world.engine.start(&id).await);
+    let mut out = Vec::new();
+    while !out.ends_with(b"\n") {
+        let chunk = soon("its output", process.output.next()).await.expect("it goes on");
+        out.extend_from_slice(&done("a chunk", chunk).bytes);
+    }
+    assert_eq!(String::from_utf8_lossy(&out), "ready\r\n", "a terminal ends its lines with both");
+    done("resize", process.control.resize(100, 40).await);
     world.remove(&id).await;
 }

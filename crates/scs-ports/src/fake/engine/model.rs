@@ -166,6 +166,17 @@ impl Model {
         true
     }
 
+    /// Process 1 of a container writes to its terminal or its output, not in lines.
+    pub fn echo(&mut self, id: &str, bytes: &[u8]) {
+        let Some(unit) = self.find_mut(id) else { return };
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        for line in bytes.split(|byte| *byte == b'\n') {
+            let bytes = Bytes::copy_from_slice(line);
+            unit.log.push(LogChunk { stream: Stream::Stdout, time: Some(SystemTime::now()), bytes });
+        }
+        unit.changed.send_replace(());
+    }
+
     /// Ends a running container (of that start only, if one is named); whether it was running.
     pub fn end(&mut self, id: &str, exit: Exit, run: Option<u64>) -> bool {
         let Some(unit) = self.find_mut(id) else { return false };

@@ -318,6 +318,13 @@ impl port::Engine for Engine {
         Ok(process::run(script(&container, request), request.stdin))
     }
 
+    async fn attach(&self, id: &str) -> Result<Process, Error> {
+        self.enter(Op::Attach, id).await?;
+        let changed = self.watch(id)?;
+        let request = lock(&self.model).find(id).ok_or_else(|| no_container(id))?.request.clone();
+        Ok(process::attach(self.model.clone(), id.to_owned(), changed, &request))
+    }
+
     async fn read_file(&self, id: &str, path: &str) -> Result<Option<Bytes>, Error> {
         self.enter(Op::ReadFile, path).await?;
         let model = lock(&self.model);

@@ -1,5 +1,6 @@
 //! One slot from its assignment to its end: its output is ours, and so is its exit code.
 
+use super::console::{self, Ours};
 use super::{Job, prepare};
 use crate::commands::Context;
 use crate::dev::notify;
@@ -46,6 +47,10 @@ pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, F
         tls: None,
     });
     let (agent, handle) = installation.agent(&job.state, Arc::new(discovery_handle.clone()))?;
+    let (agent, mut console) = match job.one_off.then(console::open) {
+        Some((theirs, ours)) => (agent.with_console(theirs), Some(ours)),
+        None => (agent, None),
+    };
     let (stop_agent, stop_discovery) = (CancellationToken::new(), CancellationToken::new());
     let agent = tokio::spawn(agent.run(stop_agent.clone()));
     let discovery = tokio::spawn(discovery.run(stop_discovery.clone()));
@@ -59,9 +64,9 @@ pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, F
         assignments: vec![assignment],
         tombstones: Vec::new(),
     };
-    let mut lines = handle.present_logs(query(&job, true));
+    let mut lines = if job.one_off { stream::empty().boxed() } else { handle.present_logs(query(&job, true)) };
     let outcome = match handle.assign(wanted.clone()).await {
-        Ok(()) => follow(&handle, &job, &mut lines).await,
+        Ok(()) => follow(&handle, &job, &mut lines, &mut console).await,
         Err(refused) => {
             Err(Failure::failed("the role cannot be started").because(&refused).hint("see the state directory"))
         }
@@ -69,7 +74,8 @@ pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, F
     wanted.assignments.clear();
     wanted.tombstones.push(job.slot.clone());
     wanted.revision += 1;
-    let removed = showing(lines, remove(&installation, &handle, &job, wanted)).await;
+    let removed = showing(lines, &mut console, remove(&installation, &handle, &job, wanted)).await;
+    drop(console);
     let _ = tokio::time::timeout(Duration::from_secs(2), discovery_handle.close()).await;
     stop_agent.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(5), agent).await;
@@ -91,13 +97,14 @@ fn query(job: &Job, follow: bool) -> LogQuery {
 type Lines = BoxStream<'static, LogLine>;
 
 /// Goes on showing what the container writes while it is stopped: programs say much when they end.
-async fn showing<T>(mut lines: Lines, stopping: impl Future<Output = T>) -> T {
+async fn showing<T>(mut lines: Lines, console: &mut Option<Ours>, stopping: impl Future<Output = T>) -> T {
     let mut stopping = std::pin::pin!(stopping);
     // A reader that has gone holds nothing up now.
     let stopped = loop {
         tokio::select! {
             biased;
             Some(line) = lines.next() => drop(show(&line)),
+            _ = carry(console) => {}
             stopped = &mut stopping => break stopped,
         }
     };
@@ -108,7 +115,7 @@ async fn showing<T>(mut lines: Lines, stopping: impl Future<Output = T>) -> T {
 }
 
 /// Shows what the container writes, until it has ended or we are told to.
-async fn follow(handle: &Handle, job: &Job, lines: &mut Lines) -> Result<Exit, Failure> {
+async fn follow(handle: &Handle, job: &Job, lines: &mut Lines, console: &mut Option<Ours>) -> Result<Exit, Failure> {
     let mut building = handle.output();
     let mut report = handle.report();
     let cannot = |error: std::io::Error| Failure::failed("cannot wait for signals").because(&error);
@@ -128,6 +135,7 @@ async fn follow(handle: &Handle, job: &Job, lines: &mut Lines) -> Result<Exit, F
                 show(&line)?;
                 *shown.entry(line.source).or_insert(0) += 1;
             }
+            carried = carry(console) => carried?,
             Ok(line) = building.recv() => say(&line.line),
             changed = report.changed() => {
                 if changed.is_err() {
@@ -148,7 +156,13 @@ async fn follow(handle: &Handle, job: &Job, lines: &mut Lines) -> Result<Exit, F
                     }
                     Phase::Ended => {
                         *lines = stream::empty().boxed();
-                        rest(handle, query(job, false), shown).await?;
+                        match console {
+                            Some(console) if console.is_busy() => {
+                                tokio::time::timeout(LAST_LINES, console.carry()).await.unwrap_or(Ok(()))?;
+                            }
+                            Some(_) => {}
+                            None => rest(handle, query(job, false), shown).await?,
+                        }
                         return Ok(exit(&slot));
                     }
                     Phase::Failed => return Err(failed(&slot)),
@@ -164,6 +178,14 @@ async fn follow(handle: &Handle, job: &Job, lines: &mut Lines) -> Result<Exit, F
             _ = terminate.recv() => { notify::stopping(); return Ok(Exit::DONE) }
             _ = interrupt.recv() => { notify::stopping(); return Err(Failure::Interrupted) }
         }
+    }
+}
+
+/// What goes in and out of a one-off.
+async fn carry(console: &mut Option<Ours>) -> Result<(), Failure> {
+    match console {
+        Some(console) => console.carry().await,
+        None => std::future::pending().await,
     }
 }
 
