@@ -134,7 +134,7 @@ fn a_one_off_command_has_our_terminal_and_its_keys() {
     let scs = Scs::new(project.path());
     let _dev = Dev::of(&scs);
     let program = scs_e2e::program();
-    let inside = r#"stty size; trap "echo interrupted" INT; while read word; do test "$word" = end && exit 6; echo "<$word>"; done; exit 5"#;
+    let inside = r#"while [ "$(stty size)" = "0 0" ]; do :; done; stty size; trap "echo interrupted" INT; while read word; do test "$word" = end && exit 6; echo "<$word>"; done; exit 5"#;
     let line = format!("stty rows 33 cols 99; '{}' run job -- sh -c '{inside}'", program.display());
     // A terminal of its own, as nobody else gives tests one.
     let mut terminal = scs.command(&[]);
