@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const LAYERS: &[(&str, &[&str])] = &[
     ("pure core", &["disco-proto", "disco-core", "scs-manifest", "scs-plan"]),
     ("port", &["scs-ports", "scs-api"]),
-    ("adapter", &["scs-engine-docker", "scs-image", "scs-pki", "scs-provision", "scs-helper"]),
+    ("adapter", &["scs-engine-docker", "scs-image", "scs-pki", "scs-provision", "scs-transfer", "scs-helper"]),
     ("shell", &["disco-server", "disco-client", "scs-agent", "scs-client", "scs-control", "scs-remote"]),
     ("binary", &["scs"]),
     ("development", &["scs-cluster", "scs-testkit", "scs-e2e", "xtask"]),
