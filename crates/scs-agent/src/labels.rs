@@ -100,7 +100,7 @@ pub(crate) fn slot(labels: &Labels) -> Option<(Slot, String)> {
 pub(crate) fn desired(labels: &Labels) -> Option<Desired> {
     let role: Role = serde_json::from_str(labels.get(names::ROLE_SPEC)?).ok()?;
     let generation = labels.get(names::GENERATION)?.parse().ok()?;
-    Some(Desired { role, generation, stopped: false, secrets: Default::default() })
+    Some(Desired { role, generation, stopped: false, moving: false, secrets: Default::default() })
 }
 
 /// The address under which others reach it.

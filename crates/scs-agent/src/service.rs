@@ -222,6 +222,7 @@ impl Service {
             role: assignment.role.clone(),
             generation: assignment.generation,
             stopped: assignment.stopped,
+            moving: assignment.moving,
             secrets,
         };
         let held = self.held(slot);

@@ -33,6 +33,9 @@ pub struct Assignment {
     pub generation: u64,
     /// Kept, but not running (`scs stop`).
     pub stopped: bool,
+    /// Stopped because it goes to another host: its users are told of a successor, not of an end.
+    #[serde(default)]
+    pub moving: bool,
     /// Directory of the manifests, against which the user's relative paths count.
     pub origin: PathBuf,
     /// Its volumes by name.
@@ -85,6 +88,9 @@ pub struct SlotReport {
     pub applied: Option<Applied>,
     /// How often it was started again because it had ended.
     pub restarts: u32,
+    /// Whether a container of it was ever ready or announced on this host, so that others may have written through it.
+    #[serde(default)]
+    pub served: bool,
     /// Live updates by requirement or secret name.
     pub live_updates: BTreeMap<String, LiveUpdateReport>,
     /// How its requirements stand, by name.

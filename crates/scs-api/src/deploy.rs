@@ -116,6 +116,15 @@ pub enum Event {
         /// The line.
         line: String,
     },
+    /// How far a long step has come; many a minute.
+    Progress {
+        /// Which slot.
+        slot: Slot,
+        /// What it does, as in `Step`.
+        doing: String,
+        /// How far it has come, in words: `45 %, 1.2 GB at 80 MB/s`.
+        how_far: String,
+    },
     /// Something the reader should know and that does not stop anything.
     Warning {
         /// In words.

@@ -16,4 +16,5 @@ pub mod person;
 pub mod routes;
 pub mod secret;
 mod time;
+pub mod transfer;
 pub mod volume;

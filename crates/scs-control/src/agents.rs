@@ -6,10 +6,11 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use scs_api::agent::{Assignments, HostReport};
 use scs_api::deploy::{BuildRequest, Event};
-use scs_api::error::Problem;
+use scs_api::error::{Code, Problem};
 pub use scs_api::exec::{Input as ExecInput, Output as ExecOutput};
 use scs_api::log::{LogLine, LogQuery};
 use scs_api::routes::{ExecQuery, Pruned};
+use scs_api::transfer::{Compare, Copied, Progress, Survey};
 use scs_plan::slot::Slot;
 use scs_ports::volume::VolumeId;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, mpsc, watch};
 
 /// Bytes of a tar stream; an error ends it.
@@ -63,8 +65,95 @@ pub trait Agent: Send + Sync + std::fmt::Debug {
     async fn inspect_volume(&self, _volume: VolumeAt) -> Result<VolumeSeen, Problem> {
         Ok(VolumeSeen::default())
     }
+    /// Gets ready to let another host read a volume, as long as this agent runs or until it is offered for another transfer; says what
+    /// it holds now.
+    async fn offer_volume(&self, offer: VolumeOffer) -> Result<Survey, Problem> {
+        Err(cannot_move(&offer.volume))
+    }
+    /// Makes a volume of this host like one that another host offers. The stream ends with `Done` or `Failed`; dropping it ends the
+    /// copying, and so does another copy of the same volume. What was copied stays, and is found by the next.
+    async fn copy_volume(&self, copy: VolumeCopy) -> Result<BoxStream<'static, CopyEvent>, Problem> {
+        Err(cannot_move(&copy.volume))
+    }
+    /// Sends an offered volume over a channel to the host that it is offered to: what another host's agent asked for, and proved to
+    /// be. Returns once the channel has ended.
+    async fn serve_volume(&self, to: &str, transfer: &str, volume: &VolumeId, channel: Channel) -> Result<(), Problem> {
+        drop(channel);
+        Err(Problem::new(Code::NotFound, format!("volume {volume} is not offered to host {to} for {transfer}")))
+    }
+    /// Notes beside a volume that its permit (`volume.epoch`), and all before it, have passed on to another host: nothing starts with
+    /// them any more.
+    async fn hand_over_volume(&self, volume: VolumeAt, _to: &str) -> Result<(), Problem> {
+        Err(cannot_move(&volume))
+    }
     /// Removes images that are not among `keep`, and whatever failed builds and replaced containers left.
     async fn prune(&self, keep: BTreeSet<String>) -> Result<Pruned, Problem>;
+}
+
+fn cannot_move(volume: &VolumeAt) -> Problem {
+    Problem::new(Code::Failed, format!("volume {} cannot be moved: this agent does not know how", volume.id))
+}
+
+/// Bytes in both directions between two agents.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A stream of bytes in both directions, whatever carries it.
+pub type Channel = Box<dyn Duplex>;
+
+/// How an agent reaches those of other hosts. At the other end is [`Agent::serve_volume`], told who we are by our certificate.
+#[async_trait]
+pub trait Peers: Send + Sync + std::fmt::Debug {
+    /// A channel over which a volume comes that is offered for a transfer.
+    async fn open(&self, peer: &HostAddress, transfer: &str, volume: &VolumeId) -> std::io::Result<Channel>;
+}
+
+/// A volume that another host may read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VolumeOffer {
+    /// Id of the move it is for.
+    pub transfer: String,
+    /// Which one.
+    pub volume: VolumeAt,
+    /// The only host that may read it.
+    pub to: String,
+}
+
+/// A volume that becomes like that of another host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VolumeCopy {
+    /// Id of the move it is for.
+    pub transfer: String,
+    /// Which one. Its epoch is that of the permit that passes on once the copy is whole: until then nothing starts with it.
+    pub volume: VolumeAt,
+    /// Host that offers it, and where its agent is.
+    pub from: HostAddress,
+    /// What it holds there.
+    pub source: Survey,
+    /// How files are compared.
+    pub compare: Compare,
+    /// Whether the source is in use: then files that vanish meanwhile are no error.
+    pub warm: bool,
+    /// Most bytes a second.
+    pub bandwidth: Option<u64>,
+}
+
+/// What happens while a volume is copied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum CopyEvent {
+    /// How far it has come.
+    Progress(Progress),
+    /// It is like the other one.
+    Done(Copied),
+    /// It is not.
+    Failed {
+        /// Why.
+        problem: Problem,
+        /// Whether trying again is of no use as long as nobody mends something.
+        fatal: bool,
+    },
 }
 
 /// Makes the control plane's connection to the agent of a host that has joined. The agent lives until it is dropped.
@@ -74,7 +163,7 @@ pub trait Connect: Send + Sync + std::fmt::Debug {
 }
 
 /// A host, and where its agent is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostAddress {
     /// Name; its certificate says the same.
     pub name: String,

@@ -73,6 +73,8 @@ pub struct Lifecycle {
     last: Option<Last>,
     restart: Restart,
     failure: Option<Failure>,
+    /// Whether any container of the slot was ever ready or announced here; whoever adopts one hears it from its memo.
+    served: bool,
     volumes: BTreeMap<String, Volume>,
     releasing: Releasing,
 }
@@ -182,6 +184,7 @@ impl Lifecycle {
             last: None,
             restart: Restart::default(),
             failure: None,
+            served: false,
             volumes: BTreeMap::new(),
             releasing: Releasing::No,
         }

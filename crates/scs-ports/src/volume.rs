@@ -15,6 +15,19 @@ pub trait VolumeProvisioner: Send + Sync + std::fmt::Debug {
     async fn ensure(&self, request: &VolumeRequest) -> Result<Ensured, Error>;
     /// What is there now, changing nothing.
     async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error>;
+    /// Finds or makes the volume to be copied into, for a permit of `request.epoch` that passes on to this host once the copy is
+    /// whole: until it is ensured under that permit or a later one, nothing may have it. One that holds such a permit
+    /// already is refused.
+    async fn receive(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
+        let message = "its method cannot be copied to another host".to_owned();
+        Err(Error::Unsupported { id: request.id.clone(), message })
+    }
+    /// Notes that the permit of this epoch, and all before it, have passed on to another host: none of them may have the volume any
+    /// more. Data stays.
+    async fn hand_over(&self, id: &VolumeId, _epoch: u64, _to: &str) -> Result<(), Error> {
+        let message = "its method cannot be handed over to another host".to_owned();
+        Err(Error::Unsupported { id: id.clone(), message })
+    }
     /// Unmounts and detaches; data stays.
     async fn release(&self, id: &VolumeId) -> Result<(), Error>;
     /// Deletes the data, for `scs volume rm` alone; `Unsupported` for what belongs to the user.
@@ -104,6 +117,28 @@ pub enum Error {
         id: VolumeId,
         /// The epoch its marker has seen.
         seen: u64,
+        /// The epoch asked with.
+        asked: u64,
+    },
+    /// Its permit has been handed over to another host.
+    #[error("volume {id} was handed over to host {to}; its permit {asked} is no longer good here")]
+    HandedOver {
+        /// Which one.
+        id: VolumeId,
+        /// Which host has it since.
+        to: String,
+        /// The epoch asked with.
+        asked: u64,
+    },
+    /// It is the copy of another host's volume, and not whole yet.
+    #[error(
+        "volume {id} is being copied from another host and is not whole yet (it will be under permit {until}, not {asked})"
+    )]
+    Receiving {
+        /// Which one.
+        id: VolumeId,
+        /// The epoch under which it will be.
+        until: u64,
         /// The epoch asked with.
         asked: u64,
     },

@@ -1,7 +1,7 @@
 //! What rsync is run with on either side.
 
 use crate::Error;
-use crate::pull::Compare;
+use scs_api::transfer::Compare;
 
 /// Stands for the volume in what the client asks for; the source puts its own directory there.
 pub(crate) const VOLUME: &str = "volume/";

@@ -15,10 +15,9 @@ mod serve;
 mod survey;
 
 pub use error::Error;
-pub use progress::Progress;
-pub use pull::{Compare, Copied, Open, Pull};
+pub use pull::{Open, Pull};
 pub use serve::serve;
-pub use survey::{Survey, survey};
+pub use survey::survey;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

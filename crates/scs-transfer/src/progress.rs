@@ -1,17 +1,6 @@
 //! How far rsync has come, read from what it prints.
 
-use serde::{Deserialize, Serialize};
-
-/// How far a pass has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Bytes of files that are done, those that were the same included.
-    pub bytes: u64,
-    /// The same in percent of what is known so far.
-    pub percent: u8,
-    /// Bytes a second.
-    pub rate: u64,
-}
+use scs_api::transfer::Progress;
 
 /// A line of `--info=progress2`, e.g. `   32768  45%   12.34MB/s    0:00:12 (xfr#5, to-chk=169/396)`.
 pub(crate) fn line(line: &str) -> Option<Progress> {

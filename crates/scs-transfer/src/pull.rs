@@ -1,12 +1,13 @@
 //! The target's side: rsync's client, which pulls what differs.
 
 use crate::serve::last_words;
-use crate::{Channel, Error, Progress, Survey, arguments, progress, room, survey};
+use crate::{Channel, Error, arguments, progress, room, survey};
 use async_trait::async_trait;
+use scs_api::transfer::{Compare, Copied, Progress, Survey};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::UnixListener;
 use tokio::process::Command;
@@ -17,17 +18,6 @@ use tokio::sync::watch;
 pub trait Open: Send + Sync {
     /// A new one; a pass needs one or two.
     async fn open(&self) -> io::Result<Channel>;
-}
-
-/// How files are compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Compare {
-    /// By size and time.
-    Times,
-    /// By content.
-    Content,
-    /// These by content, and no others.
-    These(Vec<String>),
 }
 
 /// A pass of copying.
@@ -45,15 +35,6 @@ pub struct Pull {
     pub bandwidth: Option<u64>,
     /// Program and arguments that end in [`crate::bridge::run`], given the socket and what rsync says.
     pub bridge: Vec<String>,
-}
-
-/// What a pass did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Copied {
-    /// Bytes of files that differed.
-    pub bytes: u64,
-    /// How long it took.
-    pub took: Duration,
 }
 
 impl Pull {
@@ -74,7 +55,7 @@ impl Pull {
             .tempdir()
             .map_err(Error::io("make a directory for a socket"))?;
         let bytes = self.rsync(source, scratch.path(), inplace, progress).await?;
-        Ok(Copied { bytes, took: started.elapsed() })
+        Ok(Copied { bytes, took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) })
     }
 
     async fn rsync(
@@ -107,9 +88,11 @@ impl Pull {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(Error::NoRsync)?;
+        let mut group = Group(child.id());
         let (Some(output), Some(mut words)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(Error::Rsync { code: -1, words: "it has no output".to_owned() });
         };
@@ -126,16 +109,33 @@ impl Pull {
             joined = &mut joined => (joined.err(), ended.await),
         };
         let status = status.map_err(Error::io("wait for rsync"))?;
-        match status.code() {
-            Some(0) => Ok(bytes),
-            Some(24) if self.warm => Ok(bytes),
-            _ if broken.is_some() => {
-                Err(broken.map_or_else(|| Error::io("reach the source")(io::ErrorKind::BrokenPipe.into()), |it| it))
-            }
+        let code = status.code();
+        if code == Some(0) || code == Some(24) && self.warm {
+            group.0 = None;
+            return Ok(bytes);
+        }
+        if let Some(broken) = broken {
+            return Err(broken);
+        }
+        match code {
             _ if String::from_utf8_lossy(&said).contains("No space left on device") => {
                 Err(Error::Full { place: self.into.display().to_string() })
             }
             code => Err(Error::Rsync { code: code.unwrap_or(-1), words: last_words(&said) }),
+        }
+    }
+}
+
+/// All processes of a client that is not known to have ended well: rsync's receiving half is a child of it, and must not write a
+/// file once the next pass has begun.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let id = self.0.and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(id) = id {
+            // Where they have all ended there is nobody to kill.
+            let _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
         }
     }
 }

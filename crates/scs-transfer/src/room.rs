@@ -1,6 +1,7 @@
 //! Whether there is room for a copy.
 
-use crate::{Error, Survey};
+use crate::Error;
+use scs_api::transfer::Survey;
 use std::path::Path;
 
 /// What a file system needs for itself beside the files, as a part of them.

@@ -1,27 +1,11 @@
 //! What a directory holds, before it is copied.
 
 use crate::mapped;
-use serde::{Deserialize, Serialize};
+use scs_api::transfer::Survey;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-
-/// What a directory holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Survey {
-    /// Bytes on disk.
-    pub bytes: u64,
-    /// Bytes on disk of the largest file.
-    pub largest: u64,
-    /// Files and directories.
-    pub files: u64,
-    /// Whether a file has several names.
-    pub linked: bool,
-    /// Files that were mapped for writing, relative to the directory; `None` where one of them has a name that cannot be written down
-    /// here, so that all have to be compared.
-    pub mapped: Option<Vec<String>>,
-}
 
 /// Looks at all of a directory. Blocks on the disk. What vanishes meanwhile is not counted.
 ///

@@ -127,6 +127,9 @@ pub enum Command {
     Completion(host::Completion),
     /// Print the version, and that of the server
     Version(host::Version),
+    /// Join rsync to the agent that started it
+    #[command(hide = true)]
+    TransferBridge(host::TransferBridge),
     /// Print a page of the documentation
     #[command(hide = true)]
     Docs(host::Docs),

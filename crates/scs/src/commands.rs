@@ -28,6 +28,7 @@ mod run;
 mod schema;
 mod secret;
 mod server;
+mod transfer_bridge;
 mod up;
 mod validate;
 mod version;
@@ -63,6 +64,7 @@ pub fn run(command: Command, settings: Settings) -> Outcome {
         Command::Schema(args) => schema::run(&context, &args),
         Command::Completion(args) => completion::run(&context, &args),
         Command::Docs(args) => docs::run(&context, &args),
+        Command::TransferBridge(args) => transfer_bridge::run(&args),
         Command::Dev(args) => dev::run(&context, &args),
         Command::Server(args) => server::run(&context, &args),
         Command::Ca(args) => ca::run(&context, &args),

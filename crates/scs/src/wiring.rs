@@ -6,6 +6,7 @@ pub mod discovery;
 pub mod images;
 pub mod installation;
 pub mod session;
+pub mod transfers;
 pub mod volumes;
 
 use scs_api::error::{Code, Problem};

@@ -89,6 +89,7 @@ pub fn assignment(role: Role) -> Assignment {
         role,
         generation: 1,
         stopped: false,
+        moving: false,
         origin: "/".into(),
         volumes: BTreeMap::new(),
         secrets: BTreeMap::new(),

@@ -47,6 +47,7 @@ fn report(role: &str, phase: Phase, message: &str) -> SlotReport {
         container: None,
         applied: (phase == Phase::Running).then_some(applied),
         restarts: 0,
+        served: false,
         live_updates: BTreeMap::new(),
         requirements: BTreeMap::new(),
         volumes: BTreeMap::new(),

@@ -146,6 +146,7 @@ impl Filled<'_> {
             role: role.clone(),
             generation: self.record.generation(&slot.role, slot.index),
             stopped: self.record.is_stopped(&slot.role, slot.index),
+            moving: false,
             origin: self.origin.clone(),
             volumes,
             secrets,

@@ -170,6 +170,7 @@ fn slot_report(model: &mut Model, it: &scs_api::agent::Assignment) -> SlotReport
         container: None,
         applied: None,
         restarts: 0,
+        served: false,
         live_updates: BTreeMap::new(),
         requirements: BTreeMap::new(),
         volumes: BTreeMap::new(),
@@ -494,6 +495,7 @@ pub fn words(events: &[Event]) -> Vec<String> {
         .map(|event| match event {
             Event::Step { slot, doing } => format!("{}: {doing}", slot.role),
             Event::SlotDone { slot, now, .. } => format!("{} {now}", slot.role),
+            Event::Progress { slot, doing, how_far } => format!("{}: {doing}, {how_far}", slot.role),
             Event::Output { slot, line } => format!("{}| {line}", slot.role),
             Event::Warning { message } => format!("warning: {message}"),
             Event::Done { revision, .. } => format!("done at {revision}"),

@@ -16,6 +16,8 @@ pub struct Desired {
     pub generation: u64,
     /// Kept, but not running.
     pub stopped: bool,
+    /// Stopped because it goes to another host: its users are told of a successor, not of an end.
+    pub moving: bool,
     /// Fingerprint of each secret's value, by the name the image gives it; a changed one is applied live.
     pub secrets: BTreeMap<String, u64>,
 }
@@ -429,6 +431,9 @@ pub struct Memo {
     pub frozen: Option<u64>,
     /// Whether it has been healthy once.
     pub healthy_once: bool,
+    /// Whether it, or a container of the slot before it, was ever ready or announced on this host.
+    #[serde(default)]
+    pub served: bool,
     /// Endpoint name → whether its health check passed when last said.
     pub published: BTreeMap<String, bool>,
 }

@@ -325,7 +325,6 @@ impl Instance {
         self.publish(out);
         self.write(around, out);
         self.tell(around, out);
-        self.remember(out);
     }
 
     fn check(&mut self, now: Instant, out: &mut Vec<Effect>) {
@@ -466,12 +465,18 @@ impl Instance {
         })
     }
 
-    fn remember(&mut self, out: &mut Vec<Effect>) {
+    /// Whether others may have used it.
+    pub(super) fn serves(&self) -> bool {
+        self.healthy_once || !self.published.is_empty()
+    }
+
+    pub(super) fn remember(&mut self, served: bool, out: &mut Vec<Effect>) {
         let memo = Memo {
             revision: self.revision,
             told: self.told.clone(),
             frozen: self.frozen,
             healthy_once: self.healthy_once,
+            served,
             published: self.published.iter().map(|(name, published)| (name.clone(), published.passing)).collect(),
         };
         if self.remembered.as_ref() != Some(&memo) {

@@ -1,6 +1,6 @@
 //! What the engine has, against what the slot knows: adoption, ends that nobody reported, leftovers.
 
-use super::fact::{Container, Desired, Effect, Exit, Found, FoundState};
+use super::fact::{Container, Desired, Effect, Exit, Found, FoundState, Memo};
 use super::instance::Instance;
 use super::{Attempt, Last, Lifecycle, RESTART, Retiring, STEP, Stage, Step, WITHDRAW};
 use crate::change::{ChangeKind, classify};
@@ -85,6 +85,8 @@ impl Lifecycle {
 
     fn found_unknown(&mut self, now: Instant, found: Found, fresh: bool, out: &mut Vec<Effect>) {
         let Found { instance, desired, container, state, memo } = found;
+        let served = |memo: &Memo| memo.served || memo.healthy_once || !memo.published.is_empty();
+        self.served |= memo.as_ref().is_some_and(served);
         match state {
             FoundState::Created => out.push(Effect::Remove { instance, container: container.id }),
             FoundState::Exited(exit) => {

@@ -37,6 +37,8 @@ impl Lifecycle {
         let around = around!(self, now);
         for instance in [&mut self.current, &mut self.candidate].into_iter().flatten() {
             instance.reconcile(&around, out);
+            self.served |= instance.serves();
+            instance.remember(self.served, out);
         }
         // An instance that has just become healthy, or is to be created anew, is acted upon at once.
         if self.observed && self.wanted() {
@@ -233,8 +235,10 @@ impl Lifecycle {
         if self.attempt.as_ref().is_some_and(|attempt| !in_flight(&attempt.stage)) {
             self.attempt = None;
         }
+        let moving = !self.tombstoned && self.desired.as_ref().is_some_and(|desired| desired.moving);
+        let farewell = if moving { Farewell::Interrupted } else { Farewell::Leave };
         for instance in [self.candidate.take(), self.current.take()].into_iter().flatten() {
-            self.retire(now, instance, Farewell::Leave, out);
+            self.retire(now, instance, farewell, out);
         }
         if self.attempt.is_some() || !self.retiring.is_empty() {
             return;

@@ -50,6 +50,8 @@ pub struct Report {
     pub applied: Option<(String, String, u64)>,
     /// How often it was started again because it had ended.
     pub restarts: u32,
+    /// Whether a container of the slot was ever ready or announced on this host: others may have written through it.
+    pub served: bool,
     /// Last live updates by requirement or secret.
     pub live_updates: BTreeMap<String, LiveRecord>,
     /// Requirements by name.

@@ -64,6 +64,7 @@ impl World {
             role: variant(0, exclusive, checked),
             generation: 1,
             stopped: false,
+            moving: false,
             secrets: BTreeMap::new(),
         });
         let mut world = Self {

@@ -35,6 +35,7 @@ impl Lifecycle {
             container,
             applied: self.applied(now, phase),
             restarts: self.restart.count,
+            served: self.served,
             live_updates,
             requirements: self.connections(now),
             volumes: self.volumes.clone(),

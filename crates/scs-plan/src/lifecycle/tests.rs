@@ -27,7 +27,8 @@ impl Scene {
     }
 
     fn want(&mut self, role: Role) {
-        let desired = Desired { role, generation: self.generation, stopped: false, secrets: BTreeMap::new() };
+        let desired =
+            Desired { role, generation: self.generation, stopped: false, moving: false, secrets: BTreeMap::new() };
         self.tell(Input::Assigned(Arc::new(desired)));
     }
 

@@ -54,6 +54,8 @@ macro_rules! volume_conformance {
             only_destroying_deletes,
             an_option_that_is_not_known_is_named,
             volumes_do_not_share_a_place,
+            a_copy_is_nobodys_before_its_permit_comes,
+            a_permit_that_was_handed_over_is_no_longer_good,
         );
     };
     ($setup:path; $($case:ident),* $(,)?) => {
@@ -200,4 +202,35 @@ pub async fn volumes_do_not_share_a_place(method: &dyn VolumeProvisioner, setup:
         assert_ne!(first.source, third.source);
     }
     assert_ne!(first.source, second.source);
+}
+
+/// What is copied into cannot be used before the permit that it is copied for.
+pub async fn a_copy_is_nobodys_before_its_permit_comes(method: &dyn VolumeProvisioner, setup: &Setup) {
+    let request = setup.request("copied");
+    let at = |epoch| VolumeRequest { epoch, known: true, ..request.clone() };
+    let received = method.receive(&at(3)).await.expect("made, though it is known elsewhere");
+    assert_eq!(method.receive(&at(3)).await.expect("once more").source, received.source);
+    for epoch in [0, 1, 2] {
+        let error = refused(method, &at(epoch)).await;
+        assert!(matches!(error, Error::Receiving { until: 3, asked, .. } if asked == epoch), "{error}");
+    }
+    let ensured = ensure(method, &at(3)).await;
+    assert_eq!((ensured.source, ensured.fresh, ensured.epoch), (received.source, false, 3));
+    let error = method.receive(&at(3)).await.expect_err("it is in use");
+    assert!(matches!(error, Error::StaleEpoch { seen: 3, asked: 3, .. }), "{error}");
+}
+
+/// After a permit was handed over nothing starts under it, until a later one comes back.
+pub async fn a_permit_that_was_handed_over_is_no_longer_good(method: &dyn VolumeProvisioner, setup: &Setup) {
+    let request = setup.request("handed-over");
+    let at = |epoch| VolumeRequest { epoch, known: true, ..request.clone() };
+    let made = ensure(method, &request).await;
+    method.hand_over(&request.id, 1, "h2").await.expect("noted");
+    method.hand_over(&request.id, 1, "h2").await.expect("once more");
+    let error = refused(method, &at(1)).await;
+    assert!(matches!(&error, Error::HandedOver { to, asked: 1, .. } if to == "h2"), "{error}");
+    assert!(method.inspect(&request.id).await.expect("seen").is_some(), "the data stays");
+    let back = method.receive(&at(3)).await.expect("brought up to date");
+    assert_eq!(back.source, made.source);
+    assert_eq!(ensure(method, &at(3)).await.epoch, 3);
 }

@@ -33,6 +33,10 @@ pub struct Volume {
     pub epoch: u64,
     /// Whether it is attached (ensured, and not released since).
     pub attached: bool,
+    /// The epoch under which it will be whole.
+    pub receiving: Option<u64>,
+    /// The epoch that was handed over, and to which host.
+    pub handed_over: Option<(u64, String)>,
 }
 
 impl Volumes {
@@ -67,6 +71,18 @@ impl Volumes {
     }
 }
 
+impl Volume {
+    /// Refuses a permit that has passed on, or has not come yet.
+    fn keep_out(&self, request: &VolumeRequest) -> Result<(), Error> {
+        let (id, asked) = (request.id.clone(), request.epoch);
+        match (&self.handed_over, self.receiving) {
+            (Some((epoch, to)), _) if asked <= *epoch => Err(Error::HandedOver { id, to: to.clone(), asked }),
+            (_, Some(until)) if asked < until => Err(Error::Receiving { id, until, asked }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Model {
     fn enter(&mut self, method: &'static str, id: &VolumeId) -> Result<(), Error> {
         self.calls.push((method, id.clone()));
@@ -87,7 +103,9 @@ impl VolumeProvisioner for Volumes {
             }
             let source = MountSource::Host(place);
             let (owner, epoch) = (request.owner.clone(), request.epoch);
-            model.volumes.insert(id.clone(), Volume { source: source.clone(), owner, epoch, attached: true });
+            let made =
+                Volume { source: source.clone(), owner, epoch, attached: true, receiving: None, handed_over: None };
+            model.volumes.insert(id.clone(), made);
             return Ok(Ensured { source, fresh: true, epoch });
         };
         if volume.owner != request.owner {
@@ -97,9 +115,36 @@ impl VolumeProvisioner for Volumes {
         if request.epoch > 0 && request.epoch < volume.epoch {
             return Err(Error::StaleEpoch { id: id.clone(), seen: volume.epoch, asked: request.epoch });
         }
+        volume.keep_out(request)?;
+        (volume.receiving, volume.handed_over) = (None, None);
         volume.epoch = volume.epoch.max(request.epoch);
         volume.attached = true;
         Ok(Ensured { source: volume.source.clone(), fresh: false, epoch: volume.epoch })
+    }
+
+    async fn receive(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
+        let mut model = lock(&self.model);
+        let (id, asked) = (&request.id, request.epoch);
+        model.enter("receive", id)?;
+        let source = MountSource::Host(model.root.join(id.to_string()));
+        let owner = request.owner.clone();
+        let fresh = Volume { source, owner, epoch: 0, attached: false, receiving: None, handed_over: None };
+        let volume = model.volumes.entry(id.clone()).or_insert(fresh);
+        if asked <= volume.epoch {
+            return Err(Error::StaleEpoch { id: id.clone(), seen: volume.epoch, asked });
+        }
+        volume.receiving = None;
+        volume.keep_out(request)?;
+        volume.receiving = Some(asked);
+        Ok(Ensured { source: volume.source.clone(), fresh: false, epoch: volume.epoch })
+    }
+
+    async fn hand_over(&self, id: &VolumeId, epoch: u64, to: &str) -> Result<(), Error> {
+        let mut model = lock(&self.model);
+        model.enter("hand_over", id)?;
+        let missing = || Error::Missing { id: id.clone(), place: id.to_string() };
+        model.volumes.get_mut(id).ok_or_else(missing)?.handed_over = Some((epoch, to.to_owned()));
+        Ok(())
     }
 
     async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {

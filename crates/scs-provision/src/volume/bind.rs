@@ -1,6 +1,6 @@
 //! `bind`: a directory or file of the user's, as it is.
 
-use super::marker::{self, Marker};
+use super::marker::{self, For, Marker};
 use super::{blocking, option_error};
 use crate::Host;
 use crate::options::{Reader, Wrong};
@@ -99,7 +99,7 @@ fn ensure(directory: &Path, place: PathBuf, request: &VolumeRequest) -> Result<E
         return Err(Error::Option { id: id.clone(), option: "from".to_owned(), message });
     }
     let epoch = if let Some(mut found) = found {
-        found.admit(request, directory, &shown)?;
+        found.admit(request, directory, &shown, For::Use)?;
         if found.place.as_deref() != Some(&*shown) {
             found.place = Some(shown);
             found.write(directory)?;
@@ -107,7 +107,7 @@ fn ensure(directory: &Path, place: PathBuf, request: &VolumeRequest) -> Result<E
         found.epoch
     } else {
         marker::make(id, directory)?;
-        Marker { place: Some(shown), borrowed: true, ..Marker::new(METHOD, request) }.write(directory)?;
+        Marker { place: Some(shown), borrowed: true, ..Marker::new(METHOD, request, For::Use) }.write(directory)?;
         request.epoch
     };
     Ok(Ensured { source: MountSource::Host(place), fresh: false, epoch })

@@ -1,6 +1,6 @@
 //! `docker`: a named volume of the container engine, of any driver.
 
-use super::marker::{self, Marker};
+use super::marker::{self, For, Marker};
 use super::{blocking, failed, option_error};
 use crate::Host;
 use crate::options::{Reader, Wrong};
@@ -52,11 +52,8 @@ impl Named {
             .await
             .map_err(|error| failed(id, format!("look at the engine's volume `{name}`"), error))
     }
-}
 
-#[async_trait]
-impl VolumeProvisioner for Named {
-    async fn ensure(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
+    async fn have(&self, request: &VolumeRequest, wanted: For) -> Result<Ensured, Error> {
         let id = &request.id;
         let options = options(request).map_err(|wrong| option_error(id, wrong))?;
         let directory = marker::directory(&self.state, id)?;
@@ -83,7 +80,7 @@ impl VolumeProvisioner for Named {
         blocking(id, move || {
             marker::make(&request.id, &directory)?;
             let epoch = if let Some(mut marker) = marker {
-                marker.admit(&request, &directory, &place)?;
+                marker.admit(&request, &directory, &place, wanted)?;
                 if marker.place.as_deref() != Some(&*name) {
                     marker.place = Some(name);
                     marker.borrowed = borrowed;
@@ -91,13 +88,30 @@ impl VolumeProvisioner for Named {
                 }
                 marker.epoch
             } else {
-                let marker = Marker { place: Some(name), borrowed, ..Marker::new(METHOD, &request) };
+                let marker = Marker { place: Some(name), borrowed, ..Marker::new(METHOD, &request, wanted) };
                 marker.write(&directory)?;
                 request.epoch
             };
             Ok(Ensured { source, fresh, epoch })
         })
         .await
+    }
+}
+
+#[async_trait]
+impl VolumeProvisioner for Named {
+    async fn ensure(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
+        self.have(request, For::Use).await
+    }
+
+    async fn receive(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
+        self.have(&VolumeRequest { known: false, ..request.clone() }, For::Copy).await
+    }
+
+    async fn hand_over(&self, id: &VolumeId, epoch: u64, to: &str) -> Result<(), Error> {
+        let (directory, id, to) = (marker::directory(&self.state, id)?, id.clone(), to.to_owned());
+        let _turn = self.turn.lock().await;
+        blocking(&id.clone(), move || marker::hand_over(&directory, METHOD, &id, epoch, &to)).await
     }
 
     async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {

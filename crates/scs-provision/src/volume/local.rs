@@ -1,6 +1,6 @@
 //! `local`: a directory of ours on this host's disk.
 
-use super::marker::{self, Marker};
+use super::marker::{self, For, Marker};
 use super::{blocking, failed, option_error};
 use crate::options::Reader;
 use crate::{Host, cleanup};
@@ -31,16 +31,30 @@ impl Local {
     pub fn new(host: &Host) -> Self {
         Local { engine: host.engine.clone(), state: host.state.clone(), turn: Mutex::new(()) }
     }
+
+    async fn have(&self, request: &VolumeRequest, wanted: For) -> Result<Ensured, Error> {
+        Reader::new(&request.options).finish().map_err(|wrong| option_error(&request.id, wrong))?;
+        let directory = marker::directory(&self.state, &request.id)?;
+        let request = request.clone();
+        let _turn = self.turn.lock().await;
+        blocking(&request.id.clone(), move || ensure(&directory, &request, wanted)).await
+    }
 }
 
 #[async_trait]
 impl VolumeProvisioner for Local {
     async fn ensure(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
-        Reader::new(&request.options).finish().map_err(|wrong| option_error(&request.id, wrong))?;
-        let directory = marker::directory(&self.state, &request.id)?;
-        let request = request.clone();
+        self.have(request, For::Use).await
+    }
+
+    async fn receive(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
+        self.have(&VolumeRequest { known: false, ..request.clone() }, For::Copy).await
+    }
+
+    async fn hand_over(&self, id: &VolumeId, epoch: u64, to: &str) -> Result<(), Error> {
+        let (directory, id, to) = (marker::directory(&self.state, id)?, id.clone(), to.to_owned());
         let _turn = self.turn.lock().await;
-        blocking(&request.id.clone(), move || ensure(&directory, &request)).await
+        blocking(&id.clone(), move || marker::hand_over(&directory, METHOD, &id, epoch, &to)).await
     }
 
     async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {
@@ -74,7 +88,7 @@ impl VolumeProvisioner for Local {
     }
 }
 
-fn ensure(directory: &Path, request: &VolumeRequest) -> Result<Ensured, Error> {
+fn ensure(directory: &Path, request: &VolumeRequest, wanted: For) -> Result<Ensured, Error> {
     let id = &request.id;
     let data = directory.join(DATA);
     let missing = || Error::Missing { id: id.clone(), place: data.display().to_string() };
@@ -83,7 +97,7 @@ fn ensure(directory: &Path, request: &VolumeRequest) -> Result<Ensured, Error> {
         if !data.is_dir() {
             return Err(missing());
         }
-        found.admit(request, directory, &data.display().to_string())?;
+        found.admit(request, directory, &data.display().to_string(), wanted)?;
         return Ok(Ensured { source, fresh: false, epoch: found.epoch });
     }
     let empty = match fs::read_dir(&data) {
@@ -99,6 +113,6 @@ fn ensure(directory: &Path, request: &VolumeRequest) -> Result<Ensured, Error> {
         return Err(missing());
     }
     marker::make(id, &data)?;
-    Marker::new(METHOD, request).write(directory)?;
+    Marker::new(METHOD, request, wanted).write(directory)?;
     Ok(Ensured { source, fresh: true, epoch: request.epoch })
 }

@@ -26,21 +26,46 @@ pub(super) struct Marker {
     /// The directory of another volume that `place` lies in, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
+    /// The permit under which the data will be whole: until then it is being copied from another host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiving: Option<u64>,
+    /// The permit that was handed over, and to which host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_over: Option<HandedOver>,
     /// Whether the data belongs to the user and is never deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub borrowed: bool,
 }
 
+/// That a permit, and all before it, are no longer good here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HandedOver {
+    pub epoch: u64,
+    pub to: String,
+}
+
+/// What a volume is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// A container.
+    Use,
+    /// To be copied into.
+    Copy,
+}
+
 impl Marker {
-    pub fn new(method: &str, request: &VolumeRequest) -> Self {
+    /// Of a volume that is made now.
+    pub fn new(method: &str, request: &VolumeRequest, wanted: For) -> Self {
         Marker {
             version: VERSION,
             method: method.to_owned(),
             id: request.id.clone(),
             owner: request.owner.clone(),
-            epoch: request.epoch,
+            epoch: if wanted == For::Use { request.epoch } else { 0 },
             place: None,
             inside: None,
+            receiving: (wanted == For::Copy).then_some(request.epoch),
+            handed_over: None,
             borrowed: false,
         }
     }
@@ -85,7 +110,7 @@ impl Marker {
     }
 
     /// Whether the request may have this volume: its id, owner and epoch fit. Writes a higher epoch down before it says so.
-    pub fn admit(&mut self, request: &VolumeRequest, directory: &Path, place: &str) -> Result<(), Error> {
+    pub fn admit(&mut self, request: &VolumeRequest, directory: &Path, place: &str, wanted: For) -> Result<(), Error> {
         let id = &request.id;
         let foreign = |found: String| Error::Foreign { id: id.clone(), place: place.to_owned(), found };
         if self.id != *id {
@@ -97,17 +122,52 @@ impl Marker {
         if request.epoch > 0 && request.epoch < self.epoch {
             return Err(Error::StaleEpoch { id: id.clone(), seen: self.epoch, asked: request.epoch });
         }
-        if request.epoch > self.epoch {
-            self.epoch = request.epoch;
+        let asked = request.epoch;
+        if let Some(handed) = self.handed_over.as_ref().filter(|it| asked <= it.epoch) {
+            return Err(Error::HandedOver { id: id.clone(), to: handed.to.clone(), asked });
+        }
+        if wanted == For::Copy {
+            if asked <= self.epoch {
+                return Err(Error::StaleEpoch { id: id.clone(), seen: self.epoch, asked });
+            }
+            if self.receiving != Some(asked) {
+                self.receiving = Some(asked);
+                self.write(directory)?;
+            }
+            return Ok(());
+        }
+        if let Some(until) = self.receiving.filter(|until| asked < *until) {
+            return Err(Error::Receiving { id: id.clone(), until, asked });
+        }
+        let taken = self.receiving.take().is_some() | self.handed_over.take().is_some();
+        if taken || asked > self.epoch {
+            self.epoch = self.epoch.max(asked);
             self.write(directory)?;
         }
         Ok(())
+    }
+
+    /// Notes that a permit has passed on.
+    pub fn hand_over(&mut self, directory: &Path, epoch: u64, to: &str) -> Result<(), Error> {
+        if self.handed_over.as_ref().is_some_and(|it| it.epoch >= epoch) {
+            return Ok(());
+        }
+        self.handed_over = Some(HandedOver { epoch, to: to.to_owned() });
+        self.write(directory)
     }
 }
 
 fn file(directory: &Path, method: &str) -> PathBuf {
     // The one beside the data has a name that says what it is to whoever finds it.
     directory.join(if method == "local" { "volume.json".to_owned() } else { format!("{method}.json") })
+}
+
+/// Notes in the marker of a volume that a permit has passed on.
+pub(super) fn hand_over(directory: &Path, method: &str, id: &VolumeId, epoch: u64, to: &str) -> Result<(), Error> {
+    match Marker::read(directory, method, id)? {
+        Some(mut marker) => marker.hand_over(directory, epoch, to),
+        None => Err(Error::Missing { id: id.clone(), place: directory.display().to_string() }),
+    }
 }
 
 /// The directory of a volume.

@@ -1,6 +1,6 @@
 //! `sub`: a directory inside another volume.
 
-use super::marker::{self, Marker};
+use super::marker::{self, For, Marker};
 use super::{blocking, failed, option_error};
 use crate::options::{Reader, Wrong};
 use crate::{Host, cleanup};
@@ -34,11 +34,8 @@ impl Sub {
         let (directory, id) = (marker::directory(&self.state, id)?, id.clone());
         blocking(&id.clone(), move || Marker::read(&directory, METHOD, &id)).await
     }
-}
 
-#[async_trait]
-impl VolumeProvisioner for Sub {
-    async fn ensure(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
+    async fn have(&self, request: &VolumeRequest, wanted: For) -> Result<Ensured, Error> {
         let id = &request.id;
         let path = options(request).map_err(|wrong| option_error(id, wrong))?;
         let parent = match &request.parent {
@@ -58,7 +55,24 @@ impl VolumeProvisioner for Sub {
         let directory = marker::directory(&self.state, id)?;
         let request = request.clone();
         let _turn = self.turn.lock().await;
-        blocking(&request.id.clone(), move || ensure(&directory, &parent, &path, &request)).await
+        blocking(&request.id.clone(), move || ensure(&directory, &parent, &path, &request, wanted)).await
+    }
+}
+
+#[async_trait]
+impl VolumeProvisioner for Sub {
+    async fn ensure(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
+        self.have(request, For::Use).await
+    }
+
+    async fn receive(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
+        self.have(&VolumeRequest { known: false, ..request.clone() }, For::Copy).await
+    }
+
+    async fn hand_over(&self, id: &VolumeId, epoch: u64, to: &str) -> Result<(), Error> {
+        let (directory, id, to) = (marker::directory(&self.state, id)?, id.clone(), to.to_owned());
+        let _turn = self.turn.lock().await;
+        blocking(&id.clone(), move || marker::hand_over(&directory, METHOD, &id, epoch, &to)).await
     }
 
     async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {
@@ -110,7 +124,13 @@ fn options(request: &VolumeRequest) -> Result<PathBuf, Wrong> {
     Ok(path.to_owned())
 }
 
-fn ensure(directory: &Path, parent: &Path, path: &Path, request: &VolumeRequest) -> Result<Ensured, Error> {
+fn ensure(
+    directory: &Path,
+    parent: &Path,
+    path: &Path,
+    request: &VolumeRequest,
+    wanted: For,
+) -> Result<Ensured, Error> {
     let id = &request.id;
     let place = parent.join(path);
     let (shown, inside) = (place.display().to_string(), Some(parent.display().to_string()));
@@ -121,10 +141,11 @@ fn ensure(directory: &Path, parent: &Path, path: &Path, request: &VolumeRequest)
     let there = walk(id, parent, path)?;
     let found = Marker::read(directory, METHOD, id)?;
     if let Some(mut found) = found {
-        if !there {
+        // Of a copy the files come with those of its parent.
+        if !there && wanted == For::Use {
             return Err(missing());
         }
-        found.admit(request, directory, &shown)?;
+        found.admit(request, directory, &shown, wanted)?;
         if found.place.as_deref() != Some(&*shown) || found.inside != inside {
             (found.place, found.inside) = (Some(shown), inside);
             found.write(directory)?;
@@ -139,7 +160,7 @@ fn ensure(directory: &Path, parent: &Path, path: &Path, request: &VolumeRequest)
     let borrowed = there && fs::read_dir(&place).is_ok_and(|mut it| it.next().is_some());
     fs::create_dir_all(&place).map_err(|error| failed(id, format!("make {shown}"), error))?;
     marker::make(id, directory)?;
-    let marker = Marker { place: Some(shown), inside, borrowed, ..Marker::new(METHOD, request) };
+    let marker = Marker { place: Some(shown), inside, borrowed, ..Marker::new(METHOD, request, wanted) };
     marker.write(directory)?;
     Ok(Ensured { source: MountSource::Host(place), fresh: !there, epoch: request.epoch })
 }

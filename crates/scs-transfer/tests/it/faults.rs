@@ -2,8 +2,9 @@
 
 use crate::support::Pair;
 use async_trait::async_trait;
+use scs_api::transfer::{Compare, Progress, Survey};
 use scs_testkit::wait_for;
-use scs_transfer::{Channel, Compare, Error, Open, Progress, Survey};
+use scs_transfer::{Channel, Error, Open};
 use std::io;
 use std::path::Path;
 use std::time::Duration;

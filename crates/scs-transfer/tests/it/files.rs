@@ -1,7 +1,8 @@
 //! What a copy keeps, and what it sees.
 
 use crate::support::Pair;
-use scs_transfer::{Compare, survey};
+use scs_api::transfer::Compare;
+use scs_transfer::survey;
 use std::fs::{self, File, FileTimes};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, lchown, symlink};

@@ -1,7 +1,8 @@
 //! A source and a target, and what each holds.
 
 use async_trait::async_trait;
-use scs_transfer::{Channel, Compare, Copied, Error, Open, Progress, Pull, serve, survey};
+use scs_api::transfer::{Compare, Copied, Progress};
+use scs_transfer::{Channel, Error, Open, Pull, serve, survey};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;

@@ -3,6 +3,7 @@
 use super::target::{Manifests, Output, RoleAddress};
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
+use std::path::PathBuf;
 
 /// `scs doctor`
 #[derive(Debug, Args)]
@@ -60,6 +61,17 @@ pub struct Version {
     /// How it is printed.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// `scs transfer-bridge`
+#[derive(Debug, Args)]
+pub struct TransferBridge {
+    /// Socket of the agent
+    #[arg(value_name = "SOCKET")]
+    pub socket: PathBuf,
+    /// What rsync says
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
 }
 
 /// `scs docs`

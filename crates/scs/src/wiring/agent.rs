@@ -1,5 +1,6 @@
 //! The agent of this process, as the control plane asks it.
 
+use super::transfers::Transfers;
 use super::volumes::Volumes;
 use super::{engine_problem, images, session};
 use async_trait::async_trait;
@@ -12,11 +13,16 @@ use scs_api::deploy::{BuildRequest, Event};
 use scs_api::error::{Code, Problem};
 use scs_api::log::{LogLine, LogQuery};
 use scs_api::routes::{ExecQuery, Pruned};
-use scs_control::agents::{Agent, ByteStream, ExecSession, OutputLine, VolumeAt, VolumeSeen};
+use scs_api::transfer::Survey;
+use scs_control::agents::{
+    Agent, ByteStream, Channel, CopyEvent, ExecSession, OutputLine, Peers, VolumeAt, VolumeCopy, VolumeOffer,
+    VolumeSeen,
+};
 use scs_image::{DIGEST_LABEL, MANIFEST_LABEL};
 use scs_manifest::compiled::{Image, Role};
 use scs_plan::slot::Slot;
 use scs_ports::engine::{Engine, Exec, Labels};
+use scs_ports::volume::VolumeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,12 +40,20 @@ pub struct Local {
     engine: Arc<dyn Engine>,
     images: images::Service,
     volumes: Volumes,
+    transfers: Transfers,
     output: broadcast::Sender<OutputLine>,
 }
 
 impl Local {
-    /// The agent behind this handle. Has to be called within a runtime.
-    pub fn new(host: &str, handle: Handle, engine: Arc<dyn Engine>, images: images::Service, volumes: Volumes) -> Self {
+    /// The agent behind this handle, which reaches those of other hosts through `peers`. Has to be called within a runtime.
+    pub fn new(
+        host: &str,
+        handle: Handle,
+        engine: Arc<dyn Engine>,
+        images: images::Service,
+        volumes: Volumes,
+        peers: Option<Arc<dyn Peers>>,
+    ) -> Self {
         let (output, _) = broadcast::channel(OUTPUT);
         let (mut lines, sender) = (handle.output(), output.clone());
         tokio::spawn(async move {
@@ -52,7 +66,8 @@ impl Local {
                 }
             }
         });
-        Self { host: host.to_owned(), handle, engine, images, volumes, output }
+        let transfers = Transfers::new(volumes.clone(), peers);
+        Self { host: host.to_owned(), handle, engine, images, volumes, transfers, output }
     }
 }
 
@@ -136,6 +151,22 @@ impl Agent for Local {
 
     async fn inspect_volume(&self, volume: VolumeAt) -> Result<VolumeSeen, Problem> {
         self.volumes.inspect(&volume).await
+    }
+
+    async fn offer_volume(&self, offer: VolumeOffer) -> Result<Survey, Problem> {
+        self.transfers.offer(offer).await
+    }
+
+    async fn copy_volume(&self, copy: VolumeCopy) -> Result<BoxStream<'static, CopyEvent>, Problem> {
+        self.transfers.copy(copy).await
+    }
+
+    async fn serve_volume(&self, to: &str, transfer: &str, volume: &VolumeId, channel: Channel) -> Result<(), Problem> {
+        self.transfers.serve(to, transfer, volume, channel).await
+    }
+
+    async fn hand_over_volume(&self, volume: VolumeAt, to: &str) -> Result<(), Problem> {
+        self.transfers.hand_over(&volume, to).await
     }
 
     async fn prune(&self, keep: BTreeSet<String>) -> Result<Pruned, Problem> {

@@ -102,7 +102,7 @@ impl Installation {
                 tracing::debug!(error = &error as &dyn std::error::Error, "what killed builds left stays for now");
             }
         });
-        agent::Local::new(&self.host, handle, self.engine.clone(), self.images.clone(), self.volumes.clone())
+        agent::Local::new(&self.host, handle, self.engine.clone(), self.images.clone(), self.volumes.clone(), None)
     }
 
     /// The bundles as the control plane keeps them.

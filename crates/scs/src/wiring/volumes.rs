@@ -142,7 +142,7 @@ impl Volumes {
             .map_err(|error| io_problem(&error))
     }
 
-    fn method(&self, volume: &VolumeAt) -> Result<&Arc<dyn VolumeProvisioner>, Problem> {
+    pub(super) fn method(&self, volume: &VolumeAt) -> Result<&Arc<dyn VolumeProvisioner>, Problem> {
         self.methods.get(&volume.method).ok_or_else(|| {
             let known: Vec<&str> = self.methods.keys().map(String::as_str).collect();
             Problem::new(Code::Failed, format!("this host has no volume method `{}`", volume.method))
@@ -150,30 +150,39 @@ impl Volumes {
         })
     }
 
-    async fn directory(&self, volume: &VolumeAt, make: bool) -> Result<PathBuf, Problem> {
+    pub(super) async fn directory(&self, volume: &VolumeAt, make: bool) -> Result<PathBuf, Problem> {
         let method = self.method(volume)?;
         let found = method.inspect(&volume.id).await.map_err(|error| problem(&error))?;
         let ensured = match found {
             Some(found) => found,
             None if make => {
-                let parent = match &volume.parent {
-                    Some(parent) => Some(MountSource::Host(Box::pin(self.directory(parent, false)).await?)),
-                    None => None,
-                };
-                let request = VolumeRequest {
-                    id: volume.id.clone(),
-                    known: volume.known,
-                    epoch: volume.epoch,
-                    owner: self.owner.clone(),
-                    options: volume.options.clone(),
-                    parent,
-                    origin: volume.origin.clone(),
-                };
+                let request = self.request(volume).await?;
                 method.ensure(&request).await.map_err(|error| problem(&error))?
             }
             None => return Err(Problem::new(Code::NotFound, format!("volume {} is not on this host", volume.id))),
         };
-        match ensured.source {
+        self.files(ensured.source).await
+    }
+
+    pub(super) async fn request(&self, volume: &VolumeAt) -> Result<VolumeRequest, Problem> {
+        let parent = match &volume.parent {
+            Some(parent) => Some(MountSource::Host(Box::pin(self.directory(parent, false)).await?)),
+            None => None,
+        };
+        Ok(VolumeRequest {
+            id: volume.id.clone(),
+            known: volume.known,
+            epoch: volume.epoch,
+            owner: self.owner.clone(),
+            options: volume.options.clone(),
+            parent,
+            origin: volume.origin.clone(),
+        })
+    }
+
+    /// Where the files of a volume can be reached from here.
+    pub(super) async fn files(&self, source: MountSource) -> Result<PathBuf, Problem> {
+        match source {
             MountSource::Host(path) => Ok(path),
             MountSource::Named(name) => {
                 let info = self.engine.info().await.map_err(|error| super::engine_problem(&error))?;
@@ -286,10 +295,12 @@ fn size(directory: &Path) -> Option<u64> {
     Some(bytes)
 }
 
-fn problem(error: &Error) -> Problem {
+pub(super) fn problem(error: &Error) -> Problem {
     let code = match error {
         Error::Missing { .. } => Code::NotFound,
-        Error::Foreign { .. } | Error::StaleEpoch { .. } => Code::Conflict,
+        Error::Foreign { .. } | Error::StaleEpoch { .. } | Error::HandedOver { .. } | Error::Receiving { .. } => {
+            Code::Conflict
+        }
         _ => Code::Failed,
     };
     Problem::of(code, error)

@@ -32,6 +32,7 @@ fn report(role: &str, phase: Phase, message: Option<&str>, since: SystemTime) ->
             provides: BTreeMap::from([("mysql".to_owned(), provide)]),
         }),
         applied: None,
+        served: false,
         restarts: 1,
         live_updates: BTreeMap::new(),
         requirements: BTreeMap::new(),

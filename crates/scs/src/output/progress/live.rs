@@ -48,6 +48,13 @@ impl Live {
                 let message = row.doing.clone();
                 row.bar.set_message(message);
             }
+            Event::Progress { slot, doing, how_far } => {
+                let dim = self.printer.err(DIM, how_far);
+                let row = self.row(slot);
+                row.done = false;
+                doing.clone_into(&mut row.doing);
+                row.bar.set_message(format!("{doing}  {dim}"));
+            }
             Event::Output { slot, line } => {
                 let dim = self.printer.err(DIM, line.trim());
                 let row = self.row(slot);

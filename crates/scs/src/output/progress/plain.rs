@@ -5,7 +5,7 @@ use crate::output::{Printer, say, text};
 use scs_api::deploy::Event;
 use scs_plan::slot::Slot;
 use std::collections::HashMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Writes events line by line.
 #[derive(Debug)]
@@ -13,11 +13,25 @@ pub struct Plain {
     printer: Printer,
     /// What each slot was last said to do.
     said: HashMap<Slot, String>,
+    /// When it was last said of each slot how far it has come.
+    told: HashMap<Slot, SystemTime>,
 }
+
+/// How often it is said how far a long step has come: a log is read later, and by somebody else.
+const OFTEN: Duration = Duration::from_secs(10);
 
 impl Plain {
     pub(super) fn new(printer: Printer) -> Self {
-        Self { printer, said: HashMap::new() }
+        Self { printer, said: HashMap::new(), told: HashMap::new() }
+    }
+
+    fn is_due(&mut self, slot: &Slot, now: SystemTime) -> bool {
+        let last = *self.told.entry(slot.clone()).or_insert(now);
+        let due = now.duration_since(last).is_ok_and(|since| since >= OFTEN);
+        if due {
+            self.told.insert(slot.clone(), now);
+        }
+        due
     }
 
     pub(super) fn event(&mut self, event: &Event, now: SystemTime) {
@@ -26,6 +40,11 @@ impl Plain {
         }
         if let Event::Step { slot, doing } = event
             && self.said.insert(slot.clone(), doing.clone()).as_ref() == Some(doing)
+        {
+            return;
+        }
+        if let Event::Progress { slot, .. } = event
+            && !self.is_due(slot, now)
         {
             return;
         }
@@ -39,6 +58,7 @@ impl Plain {
 pub(super) fn line(event: &Event) -> Option<String> {
     match event {
         Event::Step { slot, doing } => Some(format!("{}: {doing}", slot.label())),
+        Event::Progress { slot, doing, how_far } => Some(format!("{}: {doing}, {how_far}", slot.label())),
         Event::SlotDone { slot, now, took_ms } => Some(format!("{}: {now} after {}", slot.label(), took(*took_ms))),
         Event::Output { slot, line } => Some(format!("{} | {line}", slot.label())),
         Event::Warning { .. } | Event::Done { .. } | Event::Failed { .. } => None,
