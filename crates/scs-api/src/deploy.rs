@@ -68,6 +68,40 @@ pub struct RoleRequest {
     pub caller: Caller,
 }
 
+/// `POST …/roles/ROLE/move`: moves an instance to another host, its data included. Answered like up; going away undoes nothing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct MoveRequest {
+    /// Which instance; needed where the role has several.
+    pub index: Option<u32>,
+    /// Host it is to be on.
+    pub host: String,
+    /// Longest time it may be down, in milliseconds: a move that is expected to need more, or does, is called off.
+    #[serde(default)]
+    pub max_downtime_ms: Option<u64>,
+    /// Most bytes a second that are copied.
+    #[serde(default)]
+    pub bandwidth: Option<u64>,
+    /// Does it although the manifest's placement does not let it be there.
+    #[serde(default)]
+    pub force: bool,
+    /// Who asks, and from where.
+    #[serde(flatten)]
+    pub caller: Caller,
+}
+
+/// `POST …/roles/ROLE/move/abort`: calls a move off, where that can still be done without losing anything.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AbortRequest {
+    /// Which instance; needed where the role has several.
+    pub index: Option<u32>,
+    /// Whoever asks answers for it that the target is dead and never comes back: without its word the source runs again.
+    #[serde(default)]
+    pub assume_host_dead: bool,
+    /// Who asks, and from where.
+    #[serde(flatten)]
+    pub caller: Caller,
+}
+
 /// `POST …/rollback`: makes an earlier revision the desired one again. Answered like up.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RollbackRequest {

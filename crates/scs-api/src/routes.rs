@@ -11,6 +11,8 @@
 //! | `POST /v1/services/ENV/SERVICE/build` | [`crate::deploy::BuildRequest`] | events |
 //! | `POST /v1/services/ENV/SERVICE/rollback` | [`crate::deploy::RollbackRequest`] | events |
 //! | `POST /v1/services/ENV/SERVICE/roles/ROLE/restart`, `stop`, `start` | [`crate::deploy::RoleRequest`] | events |
+//! | `POST /v1/services/ENV/SERVICE/roles/ROLE/move` | [`crate::deploy::MoveRequest`] | events |
+//! | `POST /v1/services/ENV/SERVICE/roles/ROLE/move/abort` | [`crate::deploy::AbortRequest`] | – |
 //! | `GET /v1/services/ENV/SERVICE/history` | – | list of [`crate::deploy::Revision`] |
 //! | `GET /v1/services/ENV/SERVICE/secrets` | – | list of [`crate::secret::SecretInfo`] |
 //! | `PUT /v1/services/ENV/SERVICE/secrets/NAME`, `POST …/NAME/rotate` | [`crate::secret::SetSecret`], [`crate::secret::RotateSecret`] | events |

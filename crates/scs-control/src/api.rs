@@ -70,6 +70,8 @@ fn router(handle: Handle, shutdown: &CancellationToken) -> Router {
         .route("/build", post(changes::build))
         .route("/rollback", post(changes::rollback))
         .route("/roles/{role}/{action}", post(changes::role))
+        .route("/roles/{role}/move", post(changes::move_role))
+        .route("/roles/{role}/move/abort", post(changes::abort_move))
         .route("/history", get(look::history))
         .route("/secrets", get(look::secrets))
         .route("/secrets/{name}", put(changes::set_secret))

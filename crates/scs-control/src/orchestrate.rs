@@ -7,6 +7,7 @@ mod commit;
 mod down;
 mod events;
 mod follow;
+mod moves;
 mod planning;
 mod roles;
 mod secrets;
@@ -16,16 +17,23 @@ mod volumes;
 pub use events::EventStream;
 pub use roles::RoleAction;
 
-pub(crate) use down::resume;
+pub(crate) use moves::Moves;
 pub(crate) use roles::no_instance;
 pub(crate) use volumes::{next, volume_at};
 
+use crate::service::Handle;
 use crate::state::ServiceKey;
 use scs_api::error::{Code, Problem};
 use scs_manifest::compiled::Deployment;
 
 /// More instances of one role than this are taken for a slip of the pen.
 const MAX_REPLICAS: u32 = 1000;
+
+/// Goes on with everything that was under way when the server ended.
+pub(crate) async fn resume(handle: &Handle) {
+    moves::resume(handle).await;
+    down::resume(handle).await;
+}
 
 /// Refuses a deployment that is not what it says it is. Its meaning has been checked by the compiler.
 fn check_deployment(service: &ServiceKey, deployment: &Deployment) -> Result<(), Problem> {

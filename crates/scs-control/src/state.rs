@@ -5,7 +5,8 @@
 //! | `cluster` | [`Cluster`]: format, id and the revision of assignments |
 //! | `service/ENV/SERVICE` | [`ServiceRecord`] |
 //! | `revision/ENV/SERVICE/NUMBER` | [`RevisionRecord`] |
-//! | `tombstone/ENV/SERVICE/ROLE/INDEX` | [`TombstoneRecord`] |
+//! | `tombstone/ENV/SERVICE/ROLE/INDEX/HOST` | [`TombstoneRecord`] |
+//! | `move/ENV/SERVICE/ROLE/INDEX` | [`movement::Record`] |
 //! | `volume/ENV/SERVICE/ROLE/INDEX/NAME` | [`VolumeRecord`] |
 //! | `secret/ENV/SERVICE/NAME` | [`SecretRecord`] |
 //! | `host/NAME` | [`HostRecord`] |
@@ -22,10 +23,11 @@ mod tests;
 pub(crate) use draft::Draft;
 pub(crate) use keys::{ServiceKey, volume_id};
 pub(crate) use records::{
-    Cluster, HostRecord, IssuedRecord, Permit, PersonRecord, RevisionRecord, RevokedRecord, SecretRecord,
+    Cluster, HostRecord, IssuedRecord, MovedRecord, Permit, PersonRecord, RevisionRecord, RevokedRecord, SecretRecord,
     ServiceRecord, Status, TokenRecord, TombstoneRecord, UsedRecord, VolumeRecord, within,
 };
 
+use scs_plan::movement;
 use scs_plan::slot::Slot;
 use scs_ports::state::{Error as StoreError, StateStore};
 use serde::de::DeserializeOwned;
@@ -131,6 +133,11 @@ impl State {
         let prefix = service.map_or_else(|| "tombstone/".to_owned(), ServiceKey::tombstones);
         let found = self.list(&prefix).await?;
         Ok(found.into_iter().filter_map(|(key, record)| Some((keys::slot_of_tombstone(&key)?, record))).collect())
+    }
+
+    /// Moves that are under way.
+    pub(crate) async fn moves(&self) -> Result<Vec<movement::Record>, Error> {
+        Ok(self.list(keys::MOVES).await?.into_iter().map(|(_, record)| record).collect())
     }
 
     pub(crate) async fn volumes(&self, service: Option<&ServiceKey>) -> Result<Vec<VolumeRecord>, Error> {

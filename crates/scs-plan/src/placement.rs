@@ -100,7 +100,9 @@ impl<'a> Placer<'a> {
     }
 }
 
-fn allows(wish: &Placement, host: &Host) -> bool {
+/// Whether a role's placement lets it be on a host.
+#[must_use]
+pub fn allows(wish: &Placement, host: &Host) -> bool {
     wish.host.as_ref().is_none_or(|name| *name == host.name)
         && wish.r#match.iter().all(|(label, condition)| {
             let value = host.labels.get(label);

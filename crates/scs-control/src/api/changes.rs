@@ -7,8 +7,12 @@ use crate::access::Access;
 use crate::orchestrate::RoleAction;
 use axum::Extension;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{Json, Response};
-use scs_api::deploy::{BuildRequest, DownRequest, PlanRequest, PlanResponse, RoleRequest, RollbackRequest, UpRequest};
+use scs_api::deploy::{
+    AbortRequest, BuildRequest, DownRequest, MoveRequest, PlanRequest, PlanResponse, RoleRequest, RollbackRequest,
+    UpRequest,
+};
 use scs_api::error::{Code, Problem};
 use scs_api::secret::{RotateSecret, SetSecret};
 
@@ -72,6 +76,27 @@ pub(super) async fn role(
         other => return Err(Problem::new(Code::NotFound, format!("a role cannot be asked to {other:?}")).into()),
     };
     Ok(events(api.handle.role(&environment, &service, &role, action, request).await?))
+}
+
+pub(super) async fn move_role(
+    State(api): State<Api>,
+    Extension(access): Extension<Access>,
+    Of([environment, service, role]): Of<[String; 3]>,
+    Document(mut request): Document<MoveRequest>,
+) -> Answer<Response> {
+    request.caller.who = access.name(request.caller.who);
+    Ok(events(api.handle.move_role(&environment, &service, &role, request).await?))
+}
+
+pub(super) async fn abort_move(
+    State(api): State<Api>,
+    Extension(access): Extension<Access>,
+    Of([environment, service, role]): Of<[String; 3]>,
+    Document(mut request): Document<AbortRequest>,
+) -> Answer<StatusCode> {
+    request.caller.who = access.name(request.caller.who);
+    api.handle.abort_move(&environment, &service, &role, &request).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn set_secret(

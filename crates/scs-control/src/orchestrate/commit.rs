@@ -49,6 +49,7 @@ pub(super) struct Committed {
 /// Makes a wish what is wanted. What is wanted already commits nothing.
 pub(super) async fn commit(shared: &Shared, service: &ServiceKey, wish: Wish) -> Result<Committed, Problem> {
     super::check_deployment(service, &wish.deployment)?;
+    super::moves::refuse_moving(shared, service).await?;
     let mut draft = shared.state.draft().await;
     let record = draft.service(service).await?;
     let known = Known::load(shared, service, record).await?;
@@ -142,6 +143,7 @@ fn next_record(known: &Known, wish: &Wish, plan: &Plan) -> ServiceRecord {
         hosts: filled.map(|step| (within(&step.slot.role, step.slot.index), step.host.clone())).collect(),
         generations: old.map(|it| it.generations.clone()).unwrap_or_default(),
         stopped: BTreeSet::new(),
+        moved: old.map(|it| it.moved.clone()).unwrap_or_default(),
     }
 }
 
@@ -166,12 +168,13 @@ async fn bury(
     assigned: u64,
     draft: &mut Draft<'_>,
 ) -> Result<(), Problem> {
-    let wanted: BTreeSet<_> =
-        plan.steps.iter().filter(|step| step.action != Action::Remove).map(|step| &step.slot).collect();
-    for (slot, _) in shared.state.tombstones(Some(service)).await? {
-        // Read in the draft too, so that it has not gone meanwhile.
-        if wanted.contains(&slot) && draft.tombstone(&slot).await?.is_some() {
-            draft.delete_tombstone(&slot);
+    let filled = plan.steps.iter().filter(|step| step.action != Action::Remove);
+    let wanted: BTreeSet<_> = filled.map(|step| (&step.slot, step.host.as_str())).collect();
+    for (slot, tombstone) in shared.state.tombstones(Some(service)).await? {
+        let host = &tombstone.host;
+        // Read in the draft too, so that it has not gone meanwhile. What a slot has left behind on another host still goes.
+        if wanted.contains(&(&slot, host.as_str())) && draft.tombstone(&slot, host).await?.is_some() {
+            draft.delete_tombstone(&slot, host);
         }
     }
     for step in plan.steps.iter().filter(|step| step.action == Action::Remove) {

@@ -24,6 +24,7 @@ impl Handle {
         let (shared, service) = (self.shared.clone(), ServiceKey::new(environment, service));
         let DownRequest { caller } = request;
         let lock = shared.locks.take(&service, "down", &caller.who)?;
+        super::moves::refuse_moving(&shared, &service).await?;
         let (events, stream) = Events::channel();
         let mut draft = shared.state.draft().await;
         let mut record = draft.service(&service).await?.ok_or_else(|| not_found(&service))?;

@@ -144,7 +144,7 @@ async fn wake(
 }
 
 /// A change of one of these.
-async fn any<T>(receivers: &mut [watch::Receiver<T>]) {
+pub(super) async fn any<T>(receivers: &mut [watch::Receiver<T>]) {
     if receivers.is_empty() {
         std::future::pending::<()>().await;
     }
@@ -152,7 +152,7 @@ async fn any<T>(receivers: &mut [watch::Receiver<T>]) {
 }
 
 /// A change of a watched value; a sender that has gone is one that never changes it again.
-async fn ended_never<T>(receiver: &mut watch::Receiver<T>) {
+pub(super) async fn ended_never<T>(receiver: &mut watch::Receiver<T>) {
     if receiver.changed().await.is_err() {
         std::future::pending().await
     }

@@ -64,6 +64,7 @@ impl Handle {
             None => format!("{} {role}", action.word()),
         };
         let lock = shared.locks.take(&service, &what, &caller.who)?;
+        super::moves::refuse_moving(&shared, &service).await?;
         let mut ears = Ears::new(&shared);
         let before = shared.reports();
         let mut draft = shared.state.draft().await;

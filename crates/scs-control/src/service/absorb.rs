@@ -37,10 +37,10 @@ async fn absorb(shared: &Shared, host: &str, report: &HostReport) -> Result<(), 
     }
     let mut draft = shared.state.draft().await;
     for slot in &report.gone {
-        let tombstone = draft.tombstone(slot).await?;
+        let tombstone = draft.tombstone(slot, host).await?;
         // A report on older assignments speaks of an earlier tombstone of the same slot.
         if tombstone.is_some_and(|it| it.host == host && it.revision <= report.revision) {
-            draft.delete_tombstone(slot);
+            draft.delete_tombstone(slot, host);
         }
     }
     for volume in new_volumes {

@@ -6,6 +6,7 @@ use crate::state::{Error, ServiceKey, ServiceRecord, Status, VolumeRecord, volum
 use scs_api::agent::{Assignment, Assignments, VolumeGrant};
 use scs_api::secret::SecretValue;
 use scs_manifest::compiled::{Access, Role};
+use scs_plan::movement::{self, Part};
 use scs_plan::slot::Slot;
 use scs_ports::volume::VolumeId;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -81,6 +82,8 @@ pub(crate) async fn for_host(shared: &Shared, host: &str) -> Result<Assignments,
     let gone: HashSet<&Slot> = tombstones.iter().collect();
     let volumes: HashMap<VolumeId, VolumeRecord> =
         state.volumes(None).await?.into_iter().map(|it| (it.id.clone(), it)).collect();
+    let moves: HashMap<Slot, movement::Record> =
+        state.moves().await?.into_iter().map(|it| (it.slot.clone(), it)).collect();
     let mut assignments = Vec::new();
     for (service, record) in state.services().await? {
         if record.status == Status::Down {
@@ -91,11 +94,21 @@ pub(crate) async fn for_host(shared: &Shared, host: &str) -> Result<Assignments,
         for role in revision.deployment.iter().flat_map(|it| it.roles.values()) {
             for index in 0..role.replicas {
                 let slot = service.slot(&role.name, index);
-                if record.host(&role.name, index) != Some(host) || gone.contains(&slot) {
+                let part = match moves.get(&slot) {
+                    Some(moving) => moving.part(host),
+                    None if record.host(&role.name, index) == Some(host) => Part::Runs,
+                    None => Part::None,
+                };
+                if !matches!(part, Part::Runs | Part::Stopped) || gone.contains(&slot) {
                     continue;
                 }
                 let filled = Filled { record: &record, origin: &revision.origin, secrets: &secrets, volumes: &volumes };
-                assignments.extend(filled.assignment(slot, role));
+                let mut assignment = filled.assignment(slot, role);
+                if let Some(assignment) = assignment.as_mut().filter(|_| part == Part::Stopped) {
+                    // Its successor is elsewhere; not to be named at all would leave it running.
+                    (assignment.stopped, assignment.moving) = (true, true);
+                }
+                assignments.extend(assignment);
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::bundles::Bundles;
 use crate::discovery::Discovery;
 use crate::fleet::Fleet;
 use crate::locks::Locks;
+use crate::orchestrate::Moves;
 use crate::state::{Error as StateError, State, Status};
 use crate::trust::Certifier;
 use crate::vault::Vault;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) discovery: Arc<dyn Discovery>,
     pub(crate) bundles: Arc<dyn Bundles>,
     pub(crate) locks: Locks,
+    pub(crate) moves: Moves,
     /// Raised whenever desired state has changed: assignments are made anew, and whoever follows a change looks again.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) services: watch::Sender<Vec<String>>,
@@ -58,6 +60,7 @@ impl Shared {
             discovery: ports.discovery,
             bundles: ports.bundles,
             locks: Locks::default(),
+            moves: Moves::default(),
             changed: watch::Sender::new(0),
             services: watch::Sender::new(Vec::new()),
             refusals: watch::Sender::new(BTreeMap::new()),

@@ -6,6 +6,7 @@ use super::records::{
     TombstoneRecord, VolumeRecord,
 };
 use super::{Error, decode};
+use scs_plan::movement;
 use scs_plan::slot::Slot;
 use scs_ports::state::{StateStore, Transaction};
 use scs_ports::volume::VolumeId;
@@ -54,16 +55,28 @@ impl<'a> Draft<'a> {
         self.transaction.delete.push(service.revision(number));
     }
 
-    pub(crate) async fn tombstone(&mut self, slot: &Slot) -> Result<Option<TombstoneRecord>, Error> {
-        self.get(&keys::tombstone(slot)).await
+    pub(crate) async fn tombstone(&mut self, slot: &Slot, host: &str) -> Result<Option<TombstoneRecord>, Error> {
+        self.get(&keys::tombstone(slot, host)).await
     }
 
     pub(crate) fn put_tombstone(&mut self, slot: &Slot, record: &TombstoneRecord) {
-        self.put(&keys::tombstone(slot), record);
+        self.put(&keys::tombstone(slot, &record.host), record);
     }
 
-    pub(crate) fn delete_tombstone(&mut self, slot: &Slot) {
-        self.transaction.delete.push(keys::tombstone(slot));
+    pub(crate) fn delete_tombstone(&mut self, slot: &Slot, host: &str) {
+        self.transaction.delete.push(keys::tombstone(slot, host));
+    }
+
+    pub(crate) async fn movement(&mut self, slot: &Slot) -> Result<Option<movement::Record>, Error> {
+        self.get(&keys::movement(slot)).await
+    }
+
+    pub(crate) fn put_movement(&mut self, record: &movement::Record) {
+        self.put(&keys::movement(&record.slot), record);
+    }
+
+    pub(crate) fn delete_movement(&mut self, slot: &Slot) {
+        self.transaction.delete.push(keys::movement(slot));
     }
 
     pub(crate) async fn volume(&mut self, id: &VolumeId) -> Result<Option<VolumeRecord>, Error> {

@@ -100,8 +100,16 @@ impl ServiceKey {
     }
 }
 
-pub(super) fn tombstone(slot: &Slot) -> String {
-    format!("tombstone/{}/{}/{}/{}", slot.environment, slot.service, slot.role, slot.index)
+/// Of a slot on a host: one that moves may still be leaving another.
+pub(super) fn tombstone(slot: &Slot, host: &str) -> String {
+    format!("tombstone/{}/{}/{}/{}/{host}", slot.environment, slot.service, slot.role, slot.index)
+}
+
+/// Where moves are.
+pub(super) const MOVES: &str = "move/";
+
+pub(super) fn movement(slot: &Slot) -> String {
+    format!("{MOVES}{}/{}/{}/{}", slot.environment, slot.service, slot.role, slot.index)
 }
 
 pub(super) fn slot_of_tombstone(key: &str) -> Option<Slot> {

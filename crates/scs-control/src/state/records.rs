@@ -36,6 +36,20 @@ pub(crate) struct ServiceRecord {
     /// Slots that are stopped by hand, as `ROLE/INDEX`.
     #[serde(default)]
     pub(crate) stopped: BTreeSet<String>,
+    /// Where somebody moved a slot to, by `ROLE/INDEX`: that holds until somebody asks for the manifest's placement.
+    #[serde(default)]
+    pub(crate) moved: BTreeMap<String, MovedRecord>,
+}
+
+/// That somebody moved a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MovedRecord {
+    pub(crate) host: String,
+    pub(crate) who: String,
+    pub(crate) at: SystemTime,
+    /// Whether the manifest's placement forbids that host.
+    #[serde(default)]
+    pub(crate) forced: bool,
 }
 
 /// Whether a service is wanted.

@@ -5,6 +5,7 @@ mod changes;
 mod durability;
 mod hosts;
 mod membership;
+mod moves;
 mod people;
 mod secrets;
 mod volumes;

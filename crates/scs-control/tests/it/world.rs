@@ -18,7 +18,11 @@ use scs_api::deploy::{BuildRequest, Caller, Event, PlanRequest, UpRequest};
 use scs_api::error::{Code, Problem};
 use scs_api::log::{LogLine, LogQuery};
 use scs_api::routes::{ExecQuery, Pruned};
-use scs_control::agents::{Agent, ByteStream, ExecInput, ExecOutput, ExecSession, OutputLine, Reachability, VolumeAt};
+use scs_api::transfer::{Compare, Copied, Progress, Survey};
+use scs_control::agents::{
+    Agent, ByteStream, CopyEvent, ExecInput, ExecOutput, ExecSession, OutputLine, Reachability, VolumeAt, VolumeCopy,
+    VolumeOffer,
+};
 use scs_control::store::Embedded;
 use scs_control::{EventStream, Handle, Options, Ports, Service};
 use scs_manifest::compiled::{Deployment, Role};
@@ -64,6 +68,26 @@ pub struct Model {
     /// Slots in the order in which they went.
     pub went: Vec<Slot>,
     pub refuse: Option<Problem>,
+    /// Copies that were asked for: of which volume, under which epoch, compared how.
+    pub copies: Vec<(String, u64, Compare)>,
+    /// What becomes of the next copies.
+    pub copying: Copying,
+    /// Permits that were handed over: of which volume, which epoch, to whom.
+    pub handed_over: Vec<(String, u64, String)>,
+    /// Slots that ever served here.
+    pub served: BTreeSet<Slot>,
+}
+
+/// What becomes of copies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Copying {
+    /// They are done at once.
+    #[default]
+    Works,
+    /// They never end.
+    Hangs,
+    /// They fail, for good.
+    Fails(String),
 }
 
 /// An agent of a host where nothing is real.
@@ -181,13 +205,18 @@ fn slot_report(model: &mut Model, it: &scs_api::agent::Assignment) -> SlotReport
         report.message = Some(message.clone());
         report.details = vec!["last line of output".to_owned()];
         report.container = model.containers.get(&it.slot).map(container_report);
-        return report;
+        if !it.stopped {
+            return report;
+        }
     }
+    report.served = model.served.contains(&it.slot);
     if it.stopped {
         model.containers.remove(&it.slot);
-        report.phase = Phase::Stopped;
+        (report.phase, report.message) = (Phase::Stopped, None);
         return report;
     }
+    model.served.insert(it.slot.clone());
+    report.served = true;
     let secrets: BTreeMap<String, String> =
         it.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
     let keeps = model.containers.get(&it.slot).is_some_and(|running| {
@@ -381,6 +410,40 @@ impl Agent for World {
             imported.extend_from_slice(&chunk.map_err(|error| Problem::of(Code::Internal, &error))?);
         }
         self.model().imported = imported;
+        Ok(())
+    }
+
+    async fn offer_volume(&self, offer: VolumeOffer) -> Result<Survey, Problem> {
+        self.refuse_silent()?;
+        assert_ne!(offer.to, self.host);
+        Ok(Survey { bytes: 4096, largest: 4096, files: 1, linked: false, mapped: Some(vec!["hot".to_owned()]) })
+    }
+
+    async fn copy_volume(&self, copy: VolumeCopy) -> Result<BoxStream<'static, CopyEvent>, Problem> {
+        self.refuse_silent()?;
+        let mut model = self.model();
+        let running = model.containers.keys().any(|slot| slot.role == copy.volume.id.role);
+        assert!(!running, "copied into a volume that is in use");
+        model.copies.push((copy.volume.id.to_string(), copy.volume.epoch, copy.compare));
+        Ok(match &model.copying {
+            Copying::Works => {
+                let progress = CopyEvent::Progress(Progress { bytes: 2048, percent: 50, rate: 1_500_000 });
+                stream::iter([progress, CopyEvent::Done(Copied { bytes: 10, took_ms: 1 })]).boxed()
+            }
+            Copying::Hangs => stream::pending().boxed(),
+            Copying::Fails(message) => {
+                let problem = Problem::new(Code::Failed, message.clone());
+                stream::iter([CopyEvent::Failed { problem, fatal: true }]).boxed()
+            }
+        })
+    }
+
+    async fn hand_over_volume(&self, volume: VolumeAt, to: &str) -> Result<(), Problem> {
+        self.refuse_silent()?;
+        let mut model = self.model();
+        let running = model.containers.keys().any(|slot| slot.role == volume.id.role);
+        assert!(!running, "handed over while it is in use");
+        model.handed_over.push((volume.id.to_string(), volume.epoch, to.to_owned()));
         Ok(())
     }
 
