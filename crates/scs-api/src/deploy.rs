@@ -17,6 +17,9 @@ pub struct PlanRequest {
     pub deployment: Deployment,
     /// Directory of the manifests.
     pub origin: PathBuf,
+    /// Places what somebody moved as the manifest says.
+    #[serde(default)]
+    pub reset_placement: bool,
 }
 
 /// `POST …/up`: makes it so. Answered by a stream of [`Event`]s that ends with `Done` or `Failed`.
@@ -32,6 +35,9 @@ pub struct UpRequest {
     pub secrets: BTreeMap<String, SecretValue>,
     /// Takes over a service that another directory brought up.
     pub take_over: bool,
+    /// Places what somebody moved as the manifest says.
+    #[serde(default)]
+    pub reset_placement: bool,
     /// Who asks, for the history (user@host).
     pub who: String,
 }

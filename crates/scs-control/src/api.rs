@@ -98,6 +98,7 @@ fn router(handle: Handle, shutdown: &CancellationToken) -> Router {
         .route("/v1/hosts/{host}/labels", post(hosts::label))
         .route("/v1/hosts/{host}/drain", post(hosts::drain))
         .route("/v1/hosts/{host}/undrain", post(hosts::undrain))
+        .route("/v1/hosts/{host}/leave", post(hosts::leave))
         .route("/v1/tokens", post(membership::token))
         .route("/v1/join", post(membership::join))
         .route("/v1/renew", post(membership::renew))

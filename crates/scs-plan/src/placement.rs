@@ -71,12 +71,22 @@ impl<'a> Placer<'a> {
             })
         });
         let at = chosen.ok_or_else(|| self.unplaceable(wish, &allowed))?;
+        Ok(self.hand_out(role, wish, at))
+    }
+
+    /// Leaves a slot where it is, whatever its role allows; `None` where that host is not there.
+    pub fn hold(&mut self, role: &str, wish: &Placement, host: &str) -> Option<&'a str> {
+        let at = self.hosts.iter().position(|it| it.name == host)?;
+        Some(self.hand_out(role, wish, at))
+    }
+
+    fn hand_out(&mut self, role: &str, wish: &Placement, at: usize) -> &'a str {
         self.load[at] += 1;
         if let Some(label) = &wish.spread {
             let value = self.hosts[at].labels.get(label).cloned().unwrap_or_default();
             *self.spread.entry(role.to_owned()).or_default().entry(value).or_default() += 1;
         }
-        Ok(&self.hosts[at].name)
+        &self.hosts[at].name
     }
 
     fn spread_of(&self, role: &str, wish: &Placement, host: &Host) -> usize {

@@ -5,7 +5,7 @@ mod difference;
 #[cfg(test)]
 mod tests;
 
-pub use compute::{Current, Effective, Error, Observed, Request, compute};
+pub use compute::{Current, Effective, Error, Moved, Observed, Request, compute};
 pub use difference::differences;
 
 use crate::slot::Slot;

@@ -80,6 +80,8 @@ pub enum Command {
     Stop(change::Roles),
     /// Start roles that were stopped
     Start(change::Roles),
+    /// Move a role to another host, its data included
+    Move(change::Move),
     /// Build images and start nothing
     Build(change::Build),
     /// List what was brought up before

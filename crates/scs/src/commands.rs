@@ -18,6 +18,7 @@ mod history;
 mod hosts;
 mod init;
 mod logs;
+mod moves;
 mod people;
 mod plan;
 mod prune;
@@ -81,6 +82,7 @@ async fn remote(context: &Context, command: Command) -> Outcome {
         Command::Restart(args) => roles::run(context, &args, "restart").await,
         Command::Stop(args) => roles::run(context, &args, "stop").await,
         Command::Start(args) => roles::run(context, &args, "start").await,
+        Command::Move(args) => moves::run(context, &args).await,
         Command::Build(args) => build::run(context, &args).await,
         Command::History(args) => history::run(context, &args).await,
         Command::Rollback(args) => rollback::run(context, &args).await,

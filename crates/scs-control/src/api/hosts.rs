@@ -1,13 +1,14 @@
 //! Requests about hosts.
 
 use super::Api;
-use super::answer::Answer;
+use super::answer::{Answer, events};
 use super::extract::{Document, Part};
 use crate::access::Access;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Json;
+use axum::response::{Json, Response};
+use scs_api::deploy::Caller;
 use scs_api::host::{HostDetails, HostInfo, LabelRequest};
 
 pub(super) async fn list(State(api): State<Api>) -> Answer<Json<Vec<HostInfo>>> {
@@ -35,6 +36,16 @@ pub(super) async fn label(
 
 pub(super) async fn drain(State(api): State<Api>, Part(host): Part) -> Answer<Json<HostDetails>> {
     Ok(Json(api.handle.mark_drained(&host, true).await?))
+}
+
+/// Drained, and everything that can be moved away is.
+pub(super) async fn leave(
+    State(api): State<Api>,
+    Extension(access): Extension<Access>,
+    Part(host): Part,
+    Document(caller): Document<Caller>,
+) -> Answer<Response> {
+    Ok(events(api.handle.drain_host(&host, &access.name(caller.who)).await?))
 }
 
 pub(super) async fn undrain(State(api): State<Api>, Part(host): Part) -> Answer<Json<HostDetails>> {

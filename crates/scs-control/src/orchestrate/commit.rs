@@ -1,6 +1,6 @@
 //! Commits what is wanted of a service: one transaction over its record, revision, secrets, volumes and tombstones.
 
-use super::planning::{Known, plan};
+use super::planning::{Known, plan, without_moves};
 use super::{secrets, volumes};
 use crate::progress::{Goal, Limits, Running, Want};
 use crate::service::Shared;
@@ -10,6 +10,7 @@ use scs_api::secret::SecretValue;
 use scs_manifest::compiled::{Deployment, Role};
 use scs_plan::order;
 use scs_plan::plan::{Action, Plan};
+use scs_plan::slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -29,6 +30,7 @@ pub(super) struct Wish {
     /// Values of secrets that come from the caller.
     pub(super) secrets: BTreeMap<String, SecretValue>,
     pub(super) take_over: bool,
+    pub(super) reset_placement: bool,
     pub(super) who: String,
     /// `up`, `rollback to 3`.
     pub(super) what: String,
@@ -44,6 +46,8 @@ pub(super) struct Committed {
     pub(super) goals: Vec<Goal>,
     pub(super) deployment: Deployment,
     pub(super) warnings: Vec<String>,
+    /// Slots that go to other hosts once all else has come to be.
+    pub(super) moves: Vec<(Slot, String)>,
 }
 
 /// Makes a wish what is wanted. What is wanted already commits nothing.
@@ -61,7 +65,8 @@ pub(super) async fn commit(shared: &Shared, service: &ServiceKey, wish: Wish) ->
         }
         warnings.push(format!("{}: taken over", foreign.message));
     }
-    let plan = plan(shared, service, &wish.deployment, &known).await?;
+    let mut plan = plan(shared, service, &wish.deployment, &known, wish.reset_placement).await?;
+    let moves = without_moves(&mut plan);
     keep_hosts(shared, &plan, &mut draft).await?;
     let now = SystemTime::now();
     let renewed =
@@ -99,7 +104,7 @@ pub(super) async fn commit(shared: &Shared, service: &ServiceKey, wish: Wish) ->
         shared.refresh().await?;
         assigned
     };
-    Ok(Committed { revision, assigned, goals, deployment: wish.deployment, warnings })
+    Ok(Committed { revision, assigned, goals, deployment: wish.deployment, warnings, moves })
 }
 
 /// Makes the commit fail where a host that something is placed on is removed meanwhile.
@@ -143,7 +148,7 @@ fn next_record(known: &Known, wish: &Wish, plan: &Plan) -> ServiceRecord {
         hosts: filled.map(|step| (within(&step.slot.role, step.slot.index), step.host.clone())).collect(),
         generations: old.map(|it| it.generations.clone()).unwrap_or_default(),
         stopped: BTreeSet::new(),
-        moved: old.map(|it| it.moved.clone()).unwrap_or_default(),
+        moved: old.filter(|_| !wish.reset_placement).map(|it| it.moved.clone()).unwrap_or_default(),
     }
 }
 

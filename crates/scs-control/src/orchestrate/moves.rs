@@ -3,8 +3,11 @@
 
 mod ask;
 mod copying;
+mod drain;
 mod record;
 mod run;
+
+pub(super) use ask::along;
 
 use crate::locks::Lock;
 use crate::service::{Handle, Shared};
@@ -93,7 +96,8 @@ pub(super) async fn resume(handle: &Handle) {
         let lock = shared.locks.take(&service_of(&record.slot), &what(&record), &record.who).ok();
         shared.clone().spawn(async move {
             let Some(lock) = take(&shared, &record, lock).await else { return };
-            run::run(&shared, record, &super::events::Events::nowhere(), place).await;
+            // What became of it is in the log.
+            let _ = run::run(&shared, record, &super::events::Events::nowhere(), place).await;
             drop(lock);
         });
     }

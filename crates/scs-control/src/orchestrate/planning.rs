@@ -2,14 +2,15 @@
 
 use super::check_deployment;
 use crate::service::{Handle, Shared};
-use crate::state::{Error as StateError, ServiceKey, ServiceRecord, Status};
+use crate::state::{Error as StateError, ServiceKey, ServiceRecord, Status, within};
 use futures_util::future::join_all;
 use scs_api::agent::{HostReport, Phase, SlotReport};
 use scs_api::deploy::{Caller, PlanRequest, PlanResponse};
 use scs_api::error::{Code, Problem};
 use scs_manifest::compiled::Deployment;
 use scs_plan::placement::Host;
-use scs_plan::plan::{Action, Current, Effective, Observed, Plan, Request, compute};
+use scs_plan::plan::{Action, Current, Effective, Moved, Observed, Plan, Request, compute};
+use scs_plan::slot::Slot;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -21,7 +22,7 @@ impl Handle {
         check_deployment(&service, &request.deployment)?;
         let record = shared.state.service(&service).await?;
         let known = Known::load(shared, &service, record).await?;
-        let mut plan = plan(shared, &service, &request.deployment, &known).await?;
+        let mut plan = plan(shared, &service, &request.deployment, &known, request.reset_placement).await?;
         super::volumes::check(shared, &service, &request.deployment, &plan, &request.origin).await?;
         if plan.steps.iter().any(|step| step.build) {
             let mut images = BTreeSet::new();
@@ -121,6 +122,7 @@ pub(super) async fn plan(
     service: &ServiceKey,
     desired: &Deployment,
     known: &Known,
+    reset_placement: bool,
 ) -> Result<Plan, Problem> {
     let reports = settled_reports(shared, service).await;
     let hosts = hosts(shared, &reports);
@@ -158,6 +160,16 @@ pub(super) async fn plan(
             hosts: hosts.collect(),
             stopped: stopped.map(|(role, index)| service.slot(role, index)).collect(),
             earlier: revisions.iter().filter_map(|it| it.deployment.as_ref()).collect(),
+            moved: slots()
+                .filter_map(|(role, index)| {
+                    let it = record.moved.get(&within(role, index))?;
+                    let at = jiff::Timestamp::try_from(it.at).unwrap_or(jiff::Timestamp::MIN);
+                    let at = at.strftime("%Y-%m-%d").to_string();
+                    let moved = Moved { host: it.host.clone(), who: it.who.clone(), at, forced: it.forced };
+                    Some((service.slot(role, index), moved))
+                })
+                .collect(),
+            reset_placement,
         }
     });
     let request = Request {
@@ -167,19 +179,20 @@ pub(super) async fn plan(
         observed: &observed,
         hosts: &hosts,
     };
-    let plan = compute(&request).map_err(|error| Problem::of(Code::BadRequest, &error).hint("nothing was changed"))?;
-    if let Some((step, from)) = plan.steps.iter().find_map(|step| match &step.action {
-        Action::Move { from } => Some((step, from)),
-        _ => None,
-    }) {
-        let (role, to) = (&step.slot.role, &step.host);
-        return Err(Problem::new(
-            Code::Conflict,
-            format!("role {role} is on host {from} and would have to move to {to}"),
-        )
-        .hint("nothing was changed; `up` moves nothing"));
+    compute(&request).map_err(|error| Problem::of(Code::BadRequest, &error).hint("nothing was changed"))
+}
+
+/// Takes the moves out of a plan: their slots are brought to what is wanted where they are, and moved when that is done.
+pub(super) fn without_moves(plan: &mut Plan) -> Vec<(Slot, String)> {
+    let mut moves = Vec::new();
+    for step in &mut plan.steps {
+        if let Action::Move { from } = &step.action {
+            let to = std::mem::replace(&mut step.host, from.clone());
+            moves.push((step.slot.clone(), to));
+            step.action = Action::ReplaceStopFirst;
+        }
     }
-    Ok(plan)
+    moves
 }
 
 /// What hosts report, once they have looked at what is there: right after the start of a server or an agent they have not.
@@ -204,7 +217,7 @@ fn is_settled(slot: &SlotReport) -> bool {
     slot.phase != Phase::Starting || slot.container.is_some()
 }
 
-fn hosts(shared: &Shared, reports: &[HostReport]) -> Vec<Host> {
+pub(super) fn hosts(shared: &Shared, reports: &[HostReport]) -> Vec<Host> {
     let members = shared.fleet.members();
     let host = |report: &HostReport| {
         let member = members.get(&report.host)?;

@@ -2,7 +2,8 @@
 
 use super::commit::{Wish, commit};
 use super::events::{EventStream, Events};
-use super::follow::{Ears, addresses, follow, last};
+use super::follow::{Ears, Followed, addresses, follow, last};
+use super::moves;
 use super::planning::check_origin;
 use super::secrets::not_found;
 use crate::progress::Tracker;
@@ -22,6 +23,7 @@ impl Handle {
             base_revision: Some(request.base_revision),
             secrets: request.secrets,
             take_over: request.take_over,
+            reset_placement: request.reset_placement,
             who: request.who,
             what: "up".to_owned(),
         };
@@ -53,6 +55,7 @@ impl Handle {
             base_revision: Some(record.revision),
             secrets: BTreeMap::new(),
             take_over: true,
+            reset_placement: false,
             who: caller.who,
             what: format!("rollback to {}", revision.revision),
         };
@@ -84,6 +87,7 @@ impl Handle {
     ) -> Result<EventStream, Problem> {
         let shared = self.shared.clone();
         let lock = shared.locks.take(&service, &wish.what, &wish.who)?;
+        let who = wish.who.clone();
         let mut ears = Ears::new(&shared);
         let before = shared.reports();
         let committed = commit(&shared, &service, wish).await?;
@@ -95,11 +99,22 @@ impl Handle {
             for message in warnings {
                 events.send(Event::Warning { message }).await;
             }
-            let followed = follow(&shared, &service, &mut tracker, &mut ears, &events, false).await;
+            let mut followed = follow(&shared, &service, &mut tracker, &mut ears, &events, false).await;
+            let mut revision = committed.revision;
+            for (slot, host) in committed.moves {
+                if !matches!(followed, Followed::Reached) {
+                    break;
+                }
+                match moves::along(&shared, &service, &slot, host, &who, &events).await {
+                    Ok(Some(after)) => revision = after,
+                    Ok(None) => followed = Followed::Unread,
+                    Err(problem) => followed = Followed::Failed(problem),
+                }
+            }
             // Whoever reads the last event may go on with the next change at once.
             drop(lock);
             let found = || addresses(&shared, &service, &committed.deployment);
-            if let Some(event) = last(followed, committed.revision, found) {
+            if let Some(event) = last(followed, revision, found) {
                 events.send(event).await;
             }
         });

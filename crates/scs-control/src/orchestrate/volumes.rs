@@ -60,7 +60,9 @@ fn wanted<'a>(
     steps.flat_map(|step| {
         let volumes = deployment.roles.get(&step.slot.role).into_iter().flat_map(|role| &role.volumes);
         volumes.map(|(name, volume)| {
-            (volume_id(&step.slot, name, volume.access == Access::Shared), volume, step.host.as_str())
+            // What moves takes its volumes along when it does.
+            let host = if let Action::Move { from } = &step.action { from } else { &step.host };
+            (volume_id(&step.slot, name, volume.access == Access::Shared), volume, host.as_str())
         })
     })
 }

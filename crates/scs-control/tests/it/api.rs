@@ -89,7 +89,7 @@ async fn a_service_is_planned_brought_up_looked_at_and_taken_down() {
     assert_eq!((version.version.as_str(), version.engine.as_deref()), ("1.2.3", Some("Model 1")));
     assert!(version.services.is_empty());
 
-    let request = PlanRequest { deployment: blog("dev", 1), origin: origin() };
+    let request = PlanRequest { deployment: blog("dev", 1), origin: origin(), reset_placement: false };
     let (status, body) = server.post("/v1/services/dev/blog/plan", &request).await;
     assert_eq!(status, StatusCode::OK);
     let plan: PlanResponse = serde_json::from_slice(&body).expect("a plan");

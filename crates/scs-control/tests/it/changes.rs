@@ -151,7 +151,7 @@ async fn another_directory_takes_a_service_over_only_when_it_says_so() {
     let plane = Plane::start(directory.path(), &World::new()).await;
     plane.up(&blog("dev", 1)).await.expect("accepted");
     let elsewhere = PathBuf::from("/home/other/blog");
-    let request = PlanRequest { deployment: blog("dev", 1), origin: elsewhere.clone() };
+    let request = PlanRequest { deployment: blog("dev", 1), origin: elsewhere.clone(), reset_placement: false };
     let response = plane.handle.plan("dev", "blog", request).await.expect("a plan");
     assert!(response.warnings[0].contains("/home/test/blog"), "{:?}", response.warnings);
 

@@ -216,3 +216,47 @@ async fn what_cannot_be_moved_is_refused_before_anything_is_changed() {
     assert!(matches!(events.last(), Some(Event::Done { .. })), "{events:?}");
     plane.stop().await;
 }
+
+#[tokio::test]
+async fn up_moves_what_the_manifest_places_elsewhere_after_all_else() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (cluster, plane) = start(directory.path()).await;
+    let mut placed = blog("dev", 1);
+    placed.roles["mysql"].placement.host = Some("h2".to_owned());
+    placed.roles["mysql"].spec_digest = "placed".to_owned();
+    let events = words(&plane.up(&placed).await.expect("accepted"));
+    assert!(events.iter().any(|it| it.starts_with("mysql on h2, down for")), "{events:#?}");
+    assert_eq!(events.last().map(String::as_str), Some("done at 3"), "one for the manifest, one for the move");
+    assert_eq!(running(&cluster, "h2"), ["dev/blog/mysql"]);
+    let base = plane.plan(&placed).await.expect("a plan");
+    assert_eq!(base, 3);
+    let events = words(&plane.up(&placed).await.expect("accepted"));
+    assert_eq!(events.last().map(String::as_str), Some("done at 3"), "nothing is left to do: {events:#?}");
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_drained_host_is_left_by_all_that_can_and_the_rest_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (cluster, plane) = start(directory.path()).await;
+    let mut placed = blog("dev", 1);
+    placed.roles["mysql"].placement.host = Some("h1".to_owned());
+    placed.roles["mysql"].spec_digest = "placed".to_owned();
+    plane.up(&placed).await.expect("accepted");
+    let events = all(plane.handle.drain_host("h1", "ann").await.expect("accepted")).await;
+    let problem = failure(&events);
+    assert_eq!(problem.causes.len(), 1, "{problem:?}");
+    assert!(problem.causes[0].starts_with("dev/blog/mysql: no host that it may be on"), "{problem:?}");
+    assert_eq!(running(&cluster, "h2"), ["dev/blog/wordpress"]);
+    assert!(plane.handle.host("h1").await.expect("there").host.drained);
+
+    plane.up(&blog("dev", 1)).await.expect("accepted");
+    let events = all(plane.handle.drain_host("h1", "ann").await.expect("accepted")).await;
+    assert!(matches!(events.last(), Some(Event::Done { .. })), "{events:?}");
+    until("it is empty", || match running(&cluster, "h1") {
+        left if left.is_empty() => Ok(()),
+        left => Err(left),
+    })
+    .await;
+    plane.stop().await;
+}

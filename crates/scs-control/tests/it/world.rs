@@ -489,14 +489,14 @@ impl Plane {
     }
 
     pub async fn plan(&self, deployment: &Deployment) -> Result<u64, Problem> {
-        let request = PlanRequest { deployment: deployment.clone(), origin: origin() };
+        let request = PlanRequest { deployment: deployment.clone(), origin: origin(), reset_placement: false };
         let response = self.handle.plan(&deployment.environment, &deployment.service, request).await?;
         Ok(response.plan.base_revision)
     }
 
     /// Actions of a plan, by role.
     pub async fn actions(&self, deployment: &Deployment) -> Vec<String> {
-        let request = PlanRequest { deployment: deployment.clone(), origin: origin() };
+        let request = PlanRequest { deployment: deployment.clone(), origin: origin(), reset_placement: false };
         let response = self.handle.plan(&deployment.environment, &deployment.service, request).await.expect("a plan");
         let steps = response.plan.steps.iter();
         steps.map(|it| format!("{} {:?}{}", it.slot.role, it.action, if it.build { " build" } else { "" })).collect()
@@ -533,6 +533,7 @@ pub fn up(deployment: &Deployment, base_revision: u64) -> UpRequest {
         base_revision,
         secrets: BTreeMap::new(),
         take_over: false,
+        reset_placement: false,
         who: "test".to_owned(),
     }
 }

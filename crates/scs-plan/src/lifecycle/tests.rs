@@ -538,6 +538,42 @@ fn a_tombstone_withdraws_waits_stops_releases_and_is_done() {
 }
 
 #[test]
+fn what_goes_to_another_host_promises_a_successor_and_remembers_whom_it_served() {
+    let mut scene = Scene::of(plain(&json!({"provide": {"http": provide(80)}})));
+    let instance = scene.launch();
+    let memo = scene.taken().into_iter().rev().find_map(|effect| match effect {
+        Effect::Remember { memo, .. } => Some(memo),
+        _ => None,
+    });
+    assert!(memo.as_ref().is_some_and(|memo| memo.served), "{memo:?}");
+    let role = scene.life.desired().unwrap().role.clone();
+    let leaving = Desired { role, generation: 1, stopped: true, moving: true, secrets: BTreeMap::new() };
+    scene.tell(Input::Assigned(Arc::new(leaving)));
+    let effects = scene.taken();
+    // At once: whoever waits for users to go without it would wait in vain.
+    let at_once = |it: &Effect| {
+        matches!(it, Effect::Withdraw { reason: Reason::Draining, wait: Duration::ZERO, successor_by: Some(_), .. })
+    };
+    assert!(effects.iter().any(at_once), "{effects:?}");
+    scene.tell(Input::Withdrawn { instance: instance.clone(), unapplied: Vec::new() });
+    scene.died(&instance, 0);
+    let report = scene.life.report(scene.now);
+    assert_eq!((report.phase, report.served), (Phase::Stopped, true));
+    // Another agent finds it ended, with what was remembered beside it.
+    let mut other = Scene::of(plain(&json!({})));
+    other.life = Lifecycle::new(scene.life.slot().clone(), 1);
+    let found = Found {
+        instance: instance.clone(),
+        desired: scene.life.desired().unwrap().clone(),
+        container: container(&instance),
+        state: FoundState::Exited(Exit::default()),
+        memo,
+    };
+    other.tell(Input::Observed { at: other.now, containers: vec![found] });
+    assert!(other.life.report(other.now).served);
+}
+
+#[test]
 fn an_adopted_container_is_told_only_what_it_missed() {
     let mut scene = Scene::of(user());
     scene.endpoints(1, &[1], true);

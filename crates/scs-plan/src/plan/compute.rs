@@ -33,6 +33,23 @@ pub struct Current<'a> {
     pub stopped: BTreeSet<Slot>,
     /// Earlier revisions, which a container may still be made from.
     pub earlier: Vec<&'a Deployment>,
+    /// Slots that somebody moved; they stay there.
+    pub moved: BTreeMap<Slot, Moved>,
+    /// Whether moved slots are placed as the manifest says all the same.
+    pub reset_placement: bool,
+}
+
+/// That somebody moved a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Where to.
+    pub host: String,
+    /// Who.
+    pub who: String,
+    /// When, in words.
+    pub at: String,
+    /// Whether it is there although the manifest's placement does not let it.
+    pub forced: bool,
 }
 
 /// What a host sees of a slot.
@@ -81,10 +98,25 @@ pub fn compute(request: &Request<'_>) -> Result<Plan, Error> {
         for index in 0..role.replicas {
             let slot = slot(desired, name, index);
             let now = planner.host_now(&slot);
-            let host = placer
-                .place(name, &role.placement, now)
-                .map_err(|source| Error::Unplaceable { role: name.clone(), source })?;
-            steps.push(planner.step(slot, role, now, host));
+            let moved = planner.moved(&slot);
+            let reset = request.current.is_some_and(|current| current.reset_placement);
+            let held = match moved {
+                Some(moved) if moved.forced && !reset => placer.hold(name, &role.placement, &moved.host),
+                _ => None,
+            };
+            // Who is not to stay where somebody moved it is placed as one that is nowhere.
+            let prefers = now.filter(|_| moved.is_none() || !reset);
+            let host = match held {
+                Some(host) => host,
+                None => placer
+                    .place(name, &role.placement, prefers)
+                    .map_err(|source| Error::Unplaceable { role: name.clone(), source })?,
+            };
+            let mut step = planner.step(slot, role, now, host);
+            if let Some(moved) = moved.filter(|_| now == Some(host)) {
+                step.notes.push(moved.note());
+            }
+            steps.push(step);
         }
     }
     steps.extend(planner.removals());
@@ -114,6 +146,15 @@ fn slot(deployment: &Deployment, role: &str, index: u32) -> Slot {
     }
 }
 
+impl Moved {
+    fn note(&self) -> String {
+        let Self { host, who, at, forced } = self;
+        let who = if who.is_empty() { "somebody" } else { who };
+        let against = if *forced { ", against `place`" } else { "" };
+        format!("{who} moved it to {host} on {at}{against}; `--reset-placement` puts it where the manifest says")
+    }
+}
+
 struct Planner<'a> {
     request: &'a Request<'a>,
     observed: HashMap<&'a Slot, &'a Observed>,
@@ -139,6 +180,12 @@ impl<'a> Planner<'a> {
 
     fn host_now(&self, slot: &Slot) -> Option<&'a str> {
         self.request.current?.hosts.get(slot).map(String::as_str)
+    }
+
+    /// Who moved a slot to where it is.
+    fn moved(&self, slot: &Slot) -> Option<&'a Moved> {
+        let moved = self.request.current?.moved.get(slot)?;
+        (self.host_now(slot) == Some(moved.host.as_str())).then_some(moved)
     }
 
     /// The role as it was wanted so far.

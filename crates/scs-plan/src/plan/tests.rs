@@ -1,6 +1,6 @@
 //! Plans: what they look like, and that a model world that follows them ends where it should.
 
-use super::{Action, Current, Effective, Error, Observed, Plan, Request, compute};
+use super::{Action, Current, Effective, Error, Moved, Observed, Plan, Request, compute};
 use crate::fixture::{deployment, live_update, provide, require, role, volume};
 use crate::placement::Host;
 use crate::slot::Slot;
@@ -40,6 +40,8 @@ impl World {
             hosts: self.0.iter().map(|(slot, it)| (slot.clone(), it.host.clone())).collect(),
             stopped: BTreeSet::new(),
             earlier: Vec::new(),
+            moved: BTreeMap::new(),
+            reset_placement: false,
         }
     }
 
@@ -293,4 +295,32 @@ proptest! {
             current = Some(desired);
         }
     }
+}
+
+#[test]
+fn a_moved_slot_stays_and_is_placed_anew_only_when_that_is_asked_for() {
+    let hosts = ["a", "b"].map(|name| Host { name: name.to_owned(), seen: true, ..Host::default() });
+    let plan = |place: Option<&str>, forced: bool, reset: bool| {
+        let blog = deployment([role("web", &json!({"placement": {"host": place}}))]);
+        let slot = Slot { environment: "dev".into(), service: "blog".into(), role: "web".into(), index: 0 };
+        let moved = Moved { host: "b".into(), who: "ann".into(), at: "2026-01-01".into(), forced };
+        let current = Current {
+            deployment: &blog,
+            hosts: BTreeMap::from([(slot.clone(), "b".to_owned())]),
+            stopped: BTreeSet::new(),
+            earlier: Vec::new(),
+            moved: BTreeMap::from([(slot, moved)]),
+            reset_placement: reset,
+        };
+        let request =
+            Request { desired: &blog, base_revision: 1, current: Some(&current), observed: &[], hosts: &hosts };
+        let step = compute(&request).unwrap().steps.remove(0);
+        (step.host, step.notes.iter().any(|note| note.contains("ann moved it to b on 2026-01-01")))
+    };
+    assert_eq!(plan(None, false, false), ("b".to_owned(), true));
+    assert_eq!(plan(None, false, true), ("a".to_owned(), false));
+    // Against `place` only what was forced stays.
+    assert_eq!(plan(Some("a"), false, false), ("a".to_owned(), false));
+    assert_eq!(plan(Some("a"), true, false), ("b".to_owned(), true));
+    assert_eq!(plan(Some("a"), true, true), ("a".to_owned(), false));
 }

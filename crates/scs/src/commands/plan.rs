@@ -15,7 +15,7 @@ use scs_api::deploy::{PlanRequest, PlanResponse};
 pub async fn run(context: &Context, args: &Plan) -> Outcome {
     let loaded = load::load(context, &args.manifests)?;
     let (client, _) = context.server().await?;
-    let planned = ask(&client, &loaded).await?;
+    let planned = ask(&client, &loaded, args.reset_placement).await?;
     match args.output.output {
         Format::Json => context.printer.json(&planned.plan)?,
         Format::Table => context.printer.line(plan::render(&planned.plan, &context.printer, true))?,
@@ -32,8 +32,9 @@ pub async fn run(context: &Context, args: &Plan) -> Outcome {
 }
 
 /// Asks the server for the plan.
-pub async fn ask(client: &Client, loaded: &Loaded) -> Result<PlanResponse, Failure> {
+pub async fn ask(client: &Client, loaded: &Loaded, reset_placement: bool) -> Result<PlanResponse, Failure> {
     let deployment = &loaded.deployment;
     let path = paths::service(&deployment.environment, &deployment.service, "plan");
-    Ok(client.post(&path, &PlanRequest { deployment: deployment.clone(), origin: loaded.origin.clone() }).await?)
+    let (deployment, origin) = (deployment.clone(), loaded.origin.clone());
+    Ok(client.post(&path, &PlanRequest { deployment, origin, reset_placement }).await?)
 }

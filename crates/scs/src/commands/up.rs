@@ -26,7 +26,7 @@ pub async fn run(context: &Context, args: &Up) -> Outcome {
         let environments = Environments::ask(&client, &args.manifests.file).await?;
         environments.check(&loaded.deployment.environment)?;
     }
-    let planned = planning::ask(&client, &loaded).await?;
+    let planned = planning::ask(&client, &loaded, args.reset_placement).await?;
     for warning in &planned.warnings {
         context.printer.warn(warning);
     }
@@ -55,6 +55,7 @@ pub async fn run(context: &Context, args: &Up) -> Outcome {
         base_revision: planned.plan.base_revision,
         secrets,
         take_over: args.take_over,
+        reset_placement: args.reset_placement,
         who: who(),
     };
     let name = loaded.name();

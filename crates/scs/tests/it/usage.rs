@@ -23,6 +23,7 @@ fn help_lists_every_command_and_goes_to_standard_output() {
       restart     Start containers anew
       stop        Stop roles and keep them stopped
       start       Start roles that were stopped
+      move        Move a role to another host, its data included
       build       Build images and start nothing
       history     List what was brought up before
       rollback    Go back to an earlier revision; data does not roll back
@@ -67,17 +68,19 @@ fn help_of_a_command_says_what_can_be_typed() {
     Usage: scs up [OPTIONS]
 
     Options:
-          --env <ENV>     Environment; `--env prod` adds deployment.prod.yaml where it is there [env:
-                          SCS_ENV] [default: dev]
-      -f, --file <FILE>   Manifest to read instead of deployment.yaml; several are merged in their order
-      -d, --detach        Return once everything runs, instead of following the logs
-      -y, --yes           Do not ask [env: SCS_YES]
-          --dry-run       Show the plan and do nothing
-          --create-env    Begin an environment without an overlay in which nothing was ever up
-          --take-over     Take over a service that was brought up from another directory
-      -q, --quiet         Say only what went wrong
-          --color <WHEN>  When to use colors [default: auto] [possible values: auto, always, never]
-      -h, --help          Print help
+          --env <ENV>        Environment; `--env prod` adds deployment.prod.yaml where it is there [env:
+                             SCS_ENV] [default: dev]
+      -f, --file <FILE>      Manifest to read instead of deployment.yaml; several are merged in their
+                             order
+      -d, --detach           Return once everything runs, instead of following the logs
+      -y, --yes              Do not ask [env: SCS_YES]
+          --dry-run          Show the plan and do nothing
+          --create-env       Begin an environment without an overlay in which nothing was ever up
+          --take-over        Take over a service that was brought up from another directory
+          --reset-placement  Place what was moved by hand as the manifest says
+      -q, --quiet            Say only what went wrong
+          --color <WHEN>     When to use colors [default: auto] [possible values: auto, always, never]
+      -h, --help             Print help
     ");
 }
 

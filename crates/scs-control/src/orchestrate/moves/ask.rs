@@ -4,6 +4,7 @@ use super::record::begin;
 use super::{refuse_moving, run};
 use crate::fleet::{Member, missing};
 use crate::orchestrate::events::{EventStream, Events};
+use crate::orchestrate::follow::{Followed, addresses, last};
 use crate::orchestrate::planning::{Known, check_origin};
 use crate::orchestrate::roles::no_instance;
 use crate::orchestrate::secrets::not_found;
@@ -11,7 +12,7 @@ use crate::progress::Limits;
 use crate::service::{Handle, Shared};
 use crate::state::{ServiceKey, ServiceRecord, Status, VolumeRecord, volume_id};
 use futures_util::StreamExt as _;
-use scs_api::deploy::{BuildRequest, Event, MoveRequest};
+use scs_api::deploy::{BuildRequest, Caller, Event, MoveRequest};
 use scs_api::error::{Code, Problem};
 use scs_manifest::compiled::{Access, Deployment, Role};
 use scs_plan::movement::{Options, Record, Stage};
@@ -44,25 +45,53 @@ impl Handle {
         let (shared, service) = (self.shared.clone(), ServiceKey::new(environment, service));
         let lock = shared.locks.take(&service, &format!("move {role} to {}", request.host), &request.caller.who)?;
         let asked = ask(&shared, &service, role, &request).await?;
-        let place = shared.moves.enter(&asked.record.slot);
         let (events, stream) = Events::channel();
         shared.clone().spawn(async move {
-            let slot = asked.record.slot.clone();
-            events
-                .send(Event::Step { slot: slot.clone(), doing: format!("getting its image to {}", asked.record.to) })
-                .await;
-            let begun = match build(&shared, &asked, &events).await {
-                Ok(()) => begin(&shared, &service, asked).await,
-                Err(problem) => Err(problem),
-            };
-            match begun {
-                Ok(record) => run::run(&shared, record, &events, place).await,
-                Err(problem) => drop(events.send(Event::Failed { problem }).await),
-            }
+            let deployment = asked.deployment.clone();
+            let moved = carry_out(&shared, &service, asked, &events).await;
             drop(lock);
+            let followed = match moved {
+                Ok(Some(_)) => Followed::Reached,
+                Ok(None) => Followed::Unread,
+                Err(problem) => Followed::Failed(problem),
+            };
+            let revision = shared.state.service(&service).await.ok().flatten().map_or(0, |it| it.revision);
+            if let Some(event) = last(followed, revision, || addresses(&shared, &service, &deployment)) {
+                events.send(event).await;
+            }
         });
         Ok(stream)
     }
+}
+
+/// Moves an instance as a part of another change, which holds the service's lock. Gives the service's revision after it, or `None`
+/// where the server ends before.
+pub(in crate::orchestrate) async fn along(
+    shared: &Arc<Shared>,
+    service: &ServiceKey,
+    slot: &Slot,
+    host: String,
+    who: &str,
+    events: &Events,
+) -> Result<Option<u64>, Problem> {
+    let caller = Caller { who: who.to_owned(), ..Caller::default() };
+    let request = MoveRequest { index: Some(slot.index), host, caller, ..MoveRequest::default() };
+    let asked = ask(shared, service, &slot.role, &request).await?;
+    carry_out(shared, service, asked, events).await
+}
+
+async fn carry_out(
+    shared: &Arc<Shared>,
+    service: &ServiceKey,
+    asked: Asked,
+    events: &Events,
+) -> Result<Option<u64>, Problem> {
+    let place = shared.moves.enter(&asked.record.slot);
+    let doing = format!("getting its image to {}", asked.record.to);
+    events.send(Event::Step { slot: asked.record.slot.clone(), doing }).await;
+    build(shared, &asked, events).await?;
+    let record = begin(shared, service, asked).await?;
+    run::run(shared, record, events, place).await
 }
 
 /// Checks everything that can be checked beforehand.

@@ -5,7 +5,6 @@ use super::record::{close, enter};
 use super::{Place, service_of};
 use crate::agents::Reachability;
 use crate::orchestrate::events::Events;
-use crate::orchestrate::follow::addresses;
 use crate::service::Shared;
 use scs_api::agent::{HostReport, Phase};
 use scs_api::deploy::Event;
@@ -19,12 +18,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// Follows a move to its end; returns without one where the server ends, and is called again by the next.
-pub(super) async fn run(shared: &Arc<Shared>, record: Record, events: &Events, mut place: Place) {
+/// Follows a move to its end: the service's revision then, or why it was not moved. `None` where the server ends before; the next one
+/// goes on with it.
+pub(super) async fn run(
+    shared: &Arc<Shared>,
+    record: Record,
+    events: &Events,
+    mut place: Place,
+) -> Result<Option<u64>, Problem> {
     let deployment = deployment(shared, &record).await;
     let Some(role) = deployment.as_ref().and_then(|it| it.roles.get(&record.slot.role)).cloned() else {
-        tracing::error!(slot = %record.slot, "what is being moved is not in desired state any more");
-        return;
+        let message = format!("{} is being moved, and is not in desired state any more", record.slot);
+        return Err(Problem::new(Code::Internal, message));
     };
     let started = Instant::now();
     let (say, mut facts) = mpsc::unbounded_channel();
@@ -58,7 +63,7 @@ pub(super) async fn run(shared: &Arc<Shared>, record: Record, events: &Events, m
             order = place.orders.recv() => order,
             () = ears.wake() => None,
             () = tokio::time::sleep_until(deadline) => None,
-            () = shared.stopping.cancelled() => return,
+            () = shared.stopping.cancelled() => return Ok(None),
         };
         if let Some(input) = input {
             for input in driver.handle(input).await {
@@ -70,7 +75,7 @@ pub(super) async fn run(shared: &Arc<Shared>, record: Record, events: &Events, m
         }
     };
     drop(place);
-    finish(&driver, &outcome, started, deployment.as_ref()).await;
+    finish(&driver, &outcome, started).await
 }
 
 async fn deployment(shared: &Shared, record: &Record) -> Option<Deployment> {
@@ -80,7 +85,7 @@ async fn deployment(shared: &Shared, record: &Record) -> Option<Deployment> {
 }
 
 /// Says how it ended.
-async fn finish(driver: &Driver, outcome: &Outcome, started: Instant, deployment: Option<&Deployment>) {
+async fn finish(driver: &Driver, outcome: &Outcome, started: Instant) -> Result<Option<u64>, Problem> {
     let (record, events) = (driver.it.record(), &driver.events);
     let warn = |message: &str| Event::Warning { message: format!("{}: {message}", record.slot.label()) };
     match outcome {
@@ -92,9 +97,7 @@ async fn finish(driver: &Driver, outcome: &Outcome, started: Instant, deployment
             let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             let now = format!("on {}, {}", record.to, down_for(*downtime));
             events.send(Event::SlotDone { slot: record.slot.clone(), now, took_ms }).await;
-            let service = service_of(&record.slot);
-            let addresses = deployment.map(|it| addresses(&driver.shared, &service, it)).unwrap_or_default();
-            events.send(Event::Done { revision: driver.revision.unwrap_or_default(), addresses }).await;
+            Ok(Some(driver.revision.unwrap_or_default()))
         }
         Outcome::Failed { fault, downtime, warning } => {
             tracing::warn!(slot = %record.slot, from = record.from, to = record.to, fault, "not moved");
@@ -107,7 +110,7 @@ async fn finish(driver: &Driver, outcome: &Outcome, started: Instant, deployment
             );
             let left = downtime.filter(|down| !down.is_zero()).map(down_for).map(|it| format!(" ({it})"));
             problem.hint = Some(format!("it is on host {} as before{}", record.from, left.unwrap_or_default()));
-            events.send(Event::Failed { problem }).await;
+            Err(problem)
         }
     }
 }
