@@ -120,6 +120,7 @@ impl Store {
             revision: self.revision,
             assignments: assignments.map(plain).collect(),
             tombstones,
+            labels: None,
         };
         let text = serde_json::to_vec(&kept).map_err(io::Error::other);
         let written = text.and_then(|text| keep(&self.path, &text, 0o600));

@@ -26,6 +26,7 @@ pub struct Output {
 pub struct Handle {
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     pub(crate) report: watch::Receiver<HostReport>,
+    pub(crate) labels: watch::Receiver<Option<BTreeMap<String, String>>>,
     pub(crate) sources: watch::Receiver<Arc<Vec<Source>>>,
     pub(crate) output: broadcast::Sender<Output>,
     pub(crate) ports: Ports,
@@ -73,6 +74,12 @@ impl Handle {
     #[must_use]
     pub fn report(&self) -> watch::Receiver<HostReport> {
         self.report.clone()
+    }
+
+    /// Labels of this host as the server said them last; `None` until it has.
+    #[must_use]
+    pub fn labels(&self) -> watch::Receiver<Option<BTreeMap<String, String>>> {
+        self.labels.clone()
     }
 
     /// What is done for slots from now on, line by line. A slow reader misses lines.

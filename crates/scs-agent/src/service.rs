@@ -60,6 +60,7 @@ pub struct Service {
     facts: mpsc::UnboundedReceiver<Fact>,
     said: Option<mpsc::UnboundedReceiver<provide::Say>>,
     report: watch::Sender<HostReport>,
+    labels: watch::Sender<Option<BTreeMap<String, String>>>,
     sources: watch::Sender<Arc<Vec<Source>>>,
     look: Arc<Notify>,
     engine_lost: Option<String>,
@@ -82,12 +83,14 @@ impl Service {
         let (output, _) = broadcast::channel::<Output>(OUTPUT);
         let (report, report_receiver) =
             watch::channel(HostReport { host: options.host.clone(), ..HostReport::default() });
+        let (labels, labels_receiver) = watch::channel(None);
         let (sources, sources_receiver) = watch::channel(Arc::default());
         let system = SystemTime::now();
         let since_epoch = system.duration_since(UNIX_EPOCH).unwrap_or_default();
         let handle = Handle {
             orders: order,
             report: report_receiver,
+            labels: labels_receiver,
             sources: sources_receiver.clone(),
             output: output.clone(),
             ports: ports.clone(),
@@ -112,6 +115,7 @@ impl Service {
             facts,
             said: Some(said),
             report,
+            labels,
             sources,
             look: Arc::new(Notify::new()),
             engine_lost: None,
@@ -258,7 +262,14 @@ impl Service {
     fn assign(&mut self, assignments: Assignments) -> Result<(), Refused> {
         let before = self.store.revision;
         self.store.accept(&assignments)?;
-        let Assignments { assignments: new, tombstones, .. } = assignments;
+        let Assignments { assignments: new, tombstones, labels, .. } = assignments;
+        self.labels.send_if_modified(|known| {
+            let differs = labels.is_some() && *known != labels;
+            if differs {
+                known.clone_from(&labels);
+            }
+            differs
+        });
         let fresh: BTreeSet<&Slot> = new.iter().map(|assignment| &assignment.slot).chain(&tombstones).collect();
         // What the list does not name is left as it was.
         let old = self.slots.iter().filter(|(slot, held)| !fresh.contains(slot) && !held.tombstoned);

@@ -20,6 +20,9 @@ pub struct Assignments {
     pub assignments: Vec<Assignment>,
     /// What is to be stopped and removed, until the agent has reported it gone.
     pub tombstones: Vec<Slot>,
+    /// Labels of the host, which what it provides and what it prefers go by; `None` where they are not for the server to say.
+    #[serde(default)]
+    pub labels: Option<BTreeMap<String, String>>,
 }
 
 /// One slot that the host fills.

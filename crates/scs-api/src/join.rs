@@ -152,6 +152,9 @@ pub struct JoinResponse {
     pub cluster: String,
     /// Address of its discovery server.
     pub disco: String,
+    /// Labels of a host, as the cluster has them now.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// Version of the server.
     pub version: String,
     /// The server's clock.

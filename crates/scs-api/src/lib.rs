@@ -9,6 +9,7 @@ pub mod deploy;
 pub mod error;
 pub mod exec;
 pub mod host;
+pub mod image;
 pub mod inspect;
 pub mod join;
 pub mod log;

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `GET /v1/version` | – | [`crate::inspect::Version`] |
 //! | `GET /v1/bundles/DIGEST` (`HEAD`, `PUT` too) | a source's files as a tar stream | 200, 404 |
+//! | `POST /v1/images/DIGEST/claim`, `DELETE` | [`crate::image::ClaimRequest`], – | [`crate::image::Claim`], –; hosts alone |
 //! | `GET /v1/environments` | – | list of names: those in which anything was ever brought up |
 //! | `POST /v1/services/ENV/SERVICE/plan` | [`crate::deploy::PlanRequest`] | [`crate::deploy::PlanResponse`] |
 //! | `POST /v1/services/ENV/SERVICE/up` | [`crate::deploy::UpRequest`] | [`crate::deploy::Event`]s |
@@ -47,7 +48,8 @@ use serde::{Deserialize, Serialize};
 /// Name of a header of an answer: something the reader should know, one sentence in UTF-8; there may be several.
 pub const WARNING: &str = "scs-warning";
 
-/// Query of an exec. [`crate::exec`] is what passes over the WebSocket.
+/// Query of an exec. Over the WebSocket, each binary message starts with a channel byte: client 0 stdin, 3 resize (two big-endian
+/// u16: columns, rows), 4 end of stdin; server 1 stdout, 2 stderr, 9 exit code (big-endian i64), 10 an error as JSON [`crate::error::Problem`].
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ExecQuery {
     /// The command as a JSON array.

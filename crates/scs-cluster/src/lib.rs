@@ -41,10 +41,10 @@ struct Center {
     gateway: &'static str,
 }
 
-/// Networks for documentation (RFC 5737): nobody's machines are there.
+/// Parts of a network for documentation (RFC 5737): nobody's machines are there. One network, as test machines have others of this kind.
 const CENTERS: &[Center] = &[
-    Center { name: "east", gateway: "198.51.100.1/25" },
-    Center { name: "west", gateway: "203.0.113.1/24" },
+    Center { name: "east", gateway: "198.51.100.1/26" },
+    Center { name: "west", gateway: "198.51.100.65/26" },
     Center { name: "office", gateway: "198.51.100.129/25" },
 ];
 
@@ -52,7 +52,7 @@ const CENTERS: &[Center] = &[
 pub const HOSTS: &[Spec] = &[
     Spec { name: "h1", center: "east", address: "198.51.100.11", engine: true },
     Spec { name: "h2", center: "east", address: "198.51.100.12", engine: true },
-    Spec { name: "h3", center: "west", address: "203.0.113.13", engine: true },
+    Spec { name: "h3", center: "west", address: "198.51.100.73", engine: true },
     Spec { name: "desk", center: "office", address: "198.51.100.140", engine: false },
 ];
 

@@ -3,7 +3,7 @@
 //! | who | may |
 //! |---|---|
 //! | nobody, without a certificate | join |
-//! | a host | renew its certificate, fetch sources |
+//! | a host | renew its certificate, fetch sources, ask for images |
 //! | a person with role `read` | look, in their environments |
 //! | with role `deploy` | change what runs there |
 //! | with role `admin`, and the owner of the server's socket | everything |
@@ -78,6 +78,7 @@ pub(crate) fn need(method: &str, path: &str) -> Need {
                 Need::Role(Role::Deploy, None)
             }
         }
+        ["images", _, "claim"] => Need::HostOr(Role::Admin),
         ["services", environment, _, rest @ ..] => {
             // To plan is to look, whatever the method.
             let role = if looks || *rest == ["plan"] { Role::Read } else { Role::Deploy };

@@ -51,6 +51,10 @@ pub trait Agent: Send + Sync + std::fmt::Debug {
     async fn build(&self, request: BuildRequest) -> Result<BoxStream<'static, Event>, Problem>;
     /// Image digests whose images are on the host.
     async fn images(&self) -> Result<BTreeSet<String>, Problem>;
+    /// The image of a digest, as the tar stream of `docker save`, for a host that needs it.
+    async fn export_image(&self, digest: &str) -> Result<ByteStream, Problem> {
+        Err(Problem::new(Code::NotFound, format!("host {} gives away no image {digest}", self.host())))
+    }
     /// Log lines of its containers, those that are gone included as far as they are kept.
     async fn logs(&self, query: LogQuery) -> Result<BoxStream<'static, LogLine>, Problem>;
     /// Runs a command in the container of a run id.

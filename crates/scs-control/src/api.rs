@@ -8,6 +8,7 @@ mod exec;
 pub mod extract;
 mod guard;
 mod hosts;
+mod images;
 mod look;
 mod membership;
 mod peer;
@@ -99,6 +100,7 @@ fn router(handle: Handle, shutdown: &CancellationToken) -> Router {
         .route("/v1/hosts/{host}/drain", post(hosts::drain))
         .route("/v1/hosts/{host}/undrain", post(hosts::undrain))
         .route("/v1/hosts/{host}/leave", post(hosts::leave))
+        .route("/v1/images/{digest}/claim", post(images::claim).delete(images::release))
         .route("/v1/tokens", post(membership::token))
         .route("/v1/join", post(membership::join))
         .route("/v1/renew", post(membership::renew))

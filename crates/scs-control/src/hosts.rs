@@ -128,6 +128,8 @@ impl Handle {
         let Some(mut record) = draft.host(name).await? else { return Err(self.no_record(name)) };
         change(&mut record);
         draft.put_host(&record);
+        // Its labels are told along with what is assigned to it.
+        draft.raise().await?;
         draft.commit().await?;
         self.shared.refresh().await?;
         self.host(name).await

@@ -162,8 +162,13 @@ impl Handle {
     }
 
     async fn joined(&self, identity: &Identity, signed: Signed) -> Result<JoinResponse, Problem> {
+        let host = match identity.kind {
+            Kind::Host => self.shared.state.hosts().await?.into_iter().find(|host| host.name == identity.name),
+            Kind::Server | Kind::Person => None,
+        };
         Ok(JoinResponse {
             identity: identity.to_string(),
+            labels: host.map(|record| record.labels).unwrap_or_default(),
             ends: signed.certificate.not_after,
             certificate: signed.chain,
             trusted: signed.trusted,

@@ -12,6 +12,7 @@ pub mod bundles;
 pub mod discovery;
 mod fleet;
 mod hosts;
+mod images;
 mod inspect;
 mod joining;
 mod locks;

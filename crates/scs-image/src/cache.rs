@@ -48,6 +48,9 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// It cannot be asked now.
+    #[error("it does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The image itself could not be read from the engine.
     #[error("cannot read the image from the engine")]
     Image(#[source] std::io::Error),

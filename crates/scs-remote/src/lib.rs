@@ -7,6 +7,7 @@
 //! | `PUT /v1/assignments` | [`scs_api::agent::Assignments`] | – |
 //! | `GET /v1/engine` | – | what the engine calls itself |
 //! | `GET /v1/images` | – | list of digests |
+//! | `GET /v1/images/DIGEST` | – | tar stream; other hosts may, too |
 //! | `POST /v1/build` | [`scs_api::deploy::BuildRequest`] | [`scs_api::deploy::Event`]s |
 //! | `GET /v1/logs?…` | [`scs_api::log::LogQuery`] | [`scs_api::log::LogLine`]s |
 //! | `GET /v1/instances/INSTANCE/exec?…` | WebSocket, see [`scs_api::exec`] | output and exit code |

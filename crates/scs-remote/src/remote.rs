@@ -150,6 +150,11 @@ impl Agent for Remote {
         Ok(self.client.get(wire::IMAGES).await?)
     }
 
+    async fn export_image(&self, digest: &str) -> Result<ByteStream, Problem> {
+        let content = self.client.download(&format!("{}/{}", wire::IMAGES, escape(digest))).await?;
+        Ok(content.map_err(io::Error::other).boxed())
+    }
+
     async fn logs(&self, query: LogQuery) -> Result<BoxStream<'static, LogLine>, Problem> {
         let path = Self::path(wire::LOGS, &query)?;
         let lines = self.client.stream::<LogLine>(Method::GET, &path, None::<&()>).await?;

@@ -1,7 +1,9 @@
 //! What can be typed: definitions only. What the words mean is decided in `settings` and done in `commands`.
 
+pub mod agent;
 pub mod ca;
 pub mod change;
+pub mod context;
 pub mod disco;
 pub mod host;
 pub mod hosts;
@@ -36,6 +38,9 @@ pub struct Common {
     /// Say only what went wrong
     #[arg(short, long, global = true, display_order = 900)]
     pub quiet: bool,
+    /// Which server to speak to, as `scs context ls` lists them [env: SCS_CONTEXT]
+    #[arg(long, global = true, value_name = "NAME", display_order = 899)]
+    pub context: Option<String>,
     /// When to use colors
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", display_order = 901)]
     pub color: Color,
@@ -121,6 +126,10 @@ pub enum Command {
     Dev(host::Dev),
     /// Run a discovery server of one's own in the foreground
     Server(server::Server),
+    /// Run the containers of this host, for a server, in the foreground
+    Agent(Box<agent::Agent>),
+    /// Look after the servers this user works with
+    Context(context::Contexts),
     /// Look after the certificates of servers, hosts and people
     Ca(ca::Ca),
     /// Run one container in the foreground, for systemd or Puppet to own; or a one-off command in its place

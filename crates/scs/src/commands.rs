@@ -1,11 +1,13 @@
 //! The commands, one file each, and what they share.
 
+mod agent;
 mod build;
-mod ca;
+pub mod ca;
 mod change;
 mod compile;
 mod completion;
 mod config;
+mod context;
 mod dev;
 mod disco;
 mod docs;
@@ -38,14 +40,12 @@ mod volume;
 use crate::cli::Command;
 use crate::cli::target::{RoleAddress, TakeOver, Target};
 use crate::cli::things::{SecretVerb, VolumeVerb};
-use crate::client::Client;
 use crate::dev::{Files, start};
 use crate::exit::{Exit, Failure};
 use crate::load;
 use crate::output::Printer;
 use crate::settings::{Settings, check_label};
 use scs_api::deploy::Caller;
-use scs_api::inspect::Version;
 use std::future::Future;
 
 /// How a command ends.
@@ -68,7 +68,9 @@ pub fn run(command: Command, settings: Settings) -> Outcome {
         Command::TransferBridge(args) => transfer_bridge::run(&args),
         Command::Dev(args) => dev::run(&context, &args),
         Command::Server(args) => server::run(&context, &args),
+        Command::Agent(args) => agent::run(&context, &args),
         Command::Ca(args) => ca::run(&context, &args),
+        Command::Context(args) => context::run(&context, &args),
         Command::Run(args) => run::run(&context, &args),
         other => wait(remote(&context, other)),
     }
@@ -136,23 +138,8 @@ pub struct Context {
 
 impl Context {
     /// The files of this user's `scs dev`.
-    fn files(&self) -> Files {
+    pub fn files(&self) -> Files {
         Files::new(&self.settings.state)
-    }
-
-    /// The server, started where it does not run.
-    async fn server(&self) -> Result<(Client, Version), Failure> {
-        start::find_or_start(&self.files(), &self.printer).await
-    }
-
-    /// The server, not started while containers may run that nobody looks after: starting it would change what runs.
-    async fn running_server(&self) -> Result<Client, Failure> {
-        let files = self.files();
-        let found = match files.left() {
-            crate::dev::Left::Running => start::find(&files, &self.printer).await,
-            _ => start::find_or_start(&files, &self.printer).await,
-        };
-        found.map(|(client, _)| client)
     }
 
     /// The discovery server: as typed, as set, or that of `scs dev`. `flag` is what names one.
@@ -168,14 +155,6 @@ impl Context {
             }
             Err(failure) => Err(failure),
         }
-    }
-
-    /// The environment a command works in.
-    pub fn environment(&self, given: Option<&String>) -> Result<String, Failure> {
-        if let Some(environment) = given {
-            check_label("environment", environment)?;
-        }
-        Ok(given.unwrap_or(&self.settings.environment).clone())
     }
 
     /// Environment and service a command works on.

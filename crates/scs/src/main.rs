@@ -3,12 +3,16 @@
 mod cli;
 mod client;
 mod commands;
+mod contexts;
 mod dev;
 mod env;
 mod exit;
+mod joining;
 mod load;
+mod membership;
 mod output;
 mod paths;
+mod reach;
 mod settings;
 mod wiring;
 

@@ -15,7 +15,9 @@ pub struct Settings {
     /// Directory of state, logs and volumes.
     pub state: PathBuf,
     /// Environment, where a command is given none.
-    pub environment: String,
+    pub environment: Option<String>,
+    /// Which server to speak to, where that was said.
+    pub context: Option<String>,
     /// Every question is answered with yes.
     pub yes: bool,
     /// Discovery server of `scs run` and `scs disco`.
@@ -66,9 +68,11 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub fn resolve(common: &Common, lookup: Lookup<'_>, terminals: Terminals, root: bool) -> Result<Settings, Failure> {
     let text = |name: &str| lookup(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty());
     let path = |name: &str| lookup(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let environment = text(env::ENVIRONMENT).unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
-    check_label("environment", &environment)
-        .map_err(|failure| failure.hint(format!("set {} to a name", env::ENVIRONMENT)))?;
+    let environment = text(env::ENVIRONMENT);
+    if let Some(environment) = &environment {
+        check_label("environment", environment)
+            .map_err(|failure| failure.hint(format!("set {} to a name", env::ENVIRONMENT)))?;
+    }
     let color = |terminal: bool| match common.color {
         Color::Always => true,
         Color::Never => false,
@@ -77,6 +81,7 @@ pub fn resolve(common: &Common, lookup: Lookup<'_>, terminals: Terminals, root: 
     Ok(Settings {
         state: state(path(env::STATE_DIR), path(env::XDG_STATE_HOME), path(env::HOME), root)?,
         environment,
+        context: common.context.clone().or_else(|| text(env::CONTEXT)),
         yes: text(env::YES).is_some_and(|value| value != "0"),
         disco: text(env::DISCO),
         caches: caches(lookup(env::CACHE)),

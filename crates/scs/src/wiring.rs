@@ -5,6 +5,7 @@ pub mod bundles;
 pub mod discovery;
 pub mod images;
 pub mod installation;
+pub mod peers;
 pub mod session;
 pub mod transfers;
 pub mod volumes;

@@ -82,7 +82,7 @@ fn cluster() -> Cluster {
 fn up(cluster: &Cluster, outside: bool) -> Result<()> {
     packages::install(&[packages::ENGINE, packages::BASE, packages::HOSTS])?;
     shell::say("building scs");
-    shell::run(&mut shell::cargo(&["build", "--package", "scs"]))?;
+    shell::run(&mut shell::cargo(&["build", "--workspace", "--bin", "scs"]))?;
     shell::say("starting the hosts");
     cluster.up(outside)?;
     list(cluster);

@@ -25,7 +25,7 @@ pub fn run(options: &Options) -> Result<()> {
     packages::install(&[packages::ENGINE, packages::BASE, packages::SITE])?;
     let engine = engine::ensure()?;
     shell::say("building scs");
-    shell::run(&mut shell::cargo(&["build", "--package", "scs"]))?;
+    shell::run(&mut shell::cargo(&["build", "--workspace", "--bin", "scs"]))?;
     let blog = Blog { program: docs::binary(), folder: shell::root().join("examples/blog") };
     let shown = show(&blog);
     if options.end || shown.is_err() {

@@ -11,7 +11,7 @@ const PAGES: &[(&str, &str)] =
 
 /// Writes the pages, or fails where they differ from what would be written.
 pub fn run(check: bool) -> Result<()> {
-    shell::run(&mut shell::cargo(&["build", "--quiet", "--package", "scs"]))?;
+    shell::run(&mut shell::cargo(&["build", "--quiet", "--workspace", "--bin", "scs"]))?;
     let program = binary();
     for (page, topic) in PAGES {
         let text = shell::output(Command::new(&program).args(["docs", topic]))?;

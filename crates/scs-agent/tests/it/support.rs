@@ -97,7 +97,7 @@ pub fn assignment(role: Role) -> Assignment {
 }
 
 pub fn assignments(revision: u64, assignments: Vec<Assignment>) -> Assignments {
-    Assignments { cluster: "c1".into(), revision, assignments, tombstones: Vec::new() }
+    Assignments { cluster: "c1".into(), revision, assignments, ..Assignments::default() }
 }
 
 /// Images by digest; those that are not there cannot be built.

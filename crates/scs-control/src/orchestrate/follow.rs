@@ -177,21 +177,24 @@ async fn next_line(receivers: &mut [broadcast::Receiver<crate::agents::OutputLin
     select_all(each).await.0
 }
 
-/// Where the provided services of a deployment can be reached from this machine.
+/// Where the provided services of a deployment can be reached: from this machine, or from where a host's address leads.
 pub(super) fn addresses(shared: &Shared, service: &ServiceKey, deployment: &Deployment) -> Vec<Address> {
-    let reports = shared.reports();
-    let mut slots: Vec<_> = reports.iter().flat_map(|it| &it.slots).filter(|it| service.holds(&it.slot)).collect();
-    slots.sort_by(|a, b| a.slot.cmp(&b.slot));
+    let (reports, members) = (shared.reports(), shared.fleet.members());
+    // What is bound to the loopback interface of another machine is of no use to anybody here.
+    let elsewhere = |host: &str| members.get(host).is_some_and(|member| member.address.is_some());
+    let here = reports.iter().flat_map(|report| report.slots.iter().map(|slot| (elsewhere(&report.host), slot)));
+    let mut slots: Vec<_> = here.filter(|(_, it)| service.holds(&it.slot)).collect();
+    slots.sort_by(|(_, a), (_, b)| a.slot.cmp(&b.slot));
     let mut addresses = Vec::new();
     for (role, endpoint, provide) in
         deployment.roles.values().flat_map(|role| role.provide.iter().map(move |(name, it)| (role, name, it)))
     {
-        for report in slots.iter().filter(|it| it.slot.role == role.name) {
+        for (elsewhere, report) in slots.iter().filter(|(_, it)| it.slot.role == role.name) {
             let Some(seen) = report.container.as_ref().and_then(|it| it.provides.get(endpoint)) else { continue };
             addresses.push(Address {
                 role: role.name.clone(),
                 endpoint: endpoint.clone(),
-                address: seen.local_address.clone().unwrap_or_else(|| seen.address.clone()),
+                address: seen.local_address.clone().filter(|_| !elsewhere).unwrap_or_else(|| seen.address.clone()),
                 fixed: provide.publish.port.is_some(),
             });
         }

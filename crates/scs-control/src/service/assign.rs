@@ -112,7 +112,9 @@ pub(crate) async fn for_host(shared: &Shared, host: &str) -> Result<Assignments,
             }
         }
     }
-    Ok(Assignments { cluster: cluster.id, revision: cluster.revision, assignments, tombstones })
+    let member = shared.fleet.members().get(host).cloned();
+    let labels = member.filter(|member| member.address.is_some()).map(|member| member.labels);
+    Ok(Assignments { cluster: cluster.id, revision: cluster.revision, assignments, tombstones, labels })
 }
 
 /// Values of a service's secrets; one that cannot be opened is left out.

@@ -7,6 +7,7 @@ use crate::audit::Audit;
 use crate::bundles::Bundles;
 use crate::discovery::Discovery;
 use crate::fleet::Fleet;
+use crate::images::Claims;
 use crate::locks::Locks;
 use crate::orchestrate::Moves;
 use crate::state::{Error as StateError, State, Status};
@@ -15,7 +16,7 @@ use crate::vault::Vault;
 use scs_api::agent::HostReport;
 use scs_api::error::{Code, Problem};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     /// Who may come into discovery.
     pub(crate) admission: Register,
     pub(crate) audit: Audit,
+    /// Who builds which image.
+    pub(crate) claims: Mutex<Claims>,
     pub(crate) authority: Option<Arc<dyn Certifier>>,
     pub(crate) discovery: Arc<dyn Discovery>,
     pub(crate) bundles: Arc<dyn Bundles>,
@@ -56,6 +59,7 @@ impl Shared {
             fleet,
             admission: Register::new(),
             audit: Audit::new(&options.state_directory),
+            claims: Mutex::default(),
             authority: ports.authority,
             discovery: ports.discovery,
             bundles: ports.bundles,

@@ -1,7 +1,9 @@
 //! Who may ask an agent for what.
 
 use super::Api;
+use crate::wire;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use scs_api::error::{Code, Problem};
@@ -17,7 +19,9 @@ pub(super) async fn check(
     next: Next,
 ) -> Response {
     match peer {
-        Peer::Holder { identity, .. } if may(&identity) => next.run(request).await,
+        Peer::Holder { identity, .. } if may(&identity, request.method(), request.uri().path()) => {
+            next.run(request).await
+        }
         peer => {
             let path = request.uri().path().to_owned();
             let who = match peer {
@@ -32,7 +36,38 @@ pub(super) async fn check(
     }
 }
 
-/// Servers may ask everything, and nobody else anything. Other hosts will be let in here, to fetch volumes and images, path by path.
-fn may(identity: &Identity) -> bool {
-    identity.kind == Kind::Server
+/// Servers may ask everything; other hosts fetch images, which hold no secrets.
+fn may(identity: &Identity, method: &Method, path: &str) -> bool {
+    match identity.kind {
+        Kind::Server => true,
+        Kind::Host => {
+            let image = path.strip_prefix(wire::IMAGES).and_then(|rest| rest.strip_prefix('/'));
+            method == Method::GET && image.is_some_and(|digest| !digest.is_empty() && !digest.contains('/'))
+        }
+        Kind::Person => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_host_fetches_images_and_nothing_else() {
+        let who = |kind| Identity::new(kind, "h2").expect("a name");
+        let may = |kind, method: Method, path| super::may(&who(kind), &method, path);
+        assert!(may(Kind::Host, Method::GET, "/v1/images/abc"));
+        for (method, path) in [
+            (Method::GET, "/v1/images"),
+            (Method::GET, "/v1/images/"),
+            (Method::GET, "/v1/images/abc/exec"),
+            (Method::DELETE, "/v1/images/abc"),
+            (Method::PUT, "/v1/assignments"),
+            (Method::GET, "/v1/report"),
+        ] {
+            assert!(!may(Kind::Host, method.clone(), path), "{method} {path}");
+            assert!(may(Kind::Server, method, path));
+        }
+        assert!(!may(Kind::Person, Method::GET, "/v1/images/abc"));
+    }
 }

@@ -29,6 +29,7 @@ pub(super) fn router(api: Api) -> Router {
         .route(wire::ASSIGNMENTS, put(assign))
         .route(wire::ENGINE, get(engine))
         .route(wire::IMAGES, get(images))
+        .route(&format!("{}/{{digest}}", wire::IMAGES), get(export_image))
         .route(wire::BUILD, post(build))
         .route(wire::LOGS, get(logs))
         .route(&format!("{}/{{instance}}/exec", wire::INSTANCES), get(exec))
@@ -54,6 +55,11 @@ async fn engine(State(api): State<Api>) -> Answer<Json<String>> {
 
 async fn images(State(api): State<Api>) -> Answer<Json<BTreeSet<String>>> {
     Ok(Json(api.agent.images().await?))
+}
+
+async fn export_image(State(api): State<Api>, Part(digest): Part) -> Answer<Response> {
+    let content = api.agent.export_image(&digest).await?;
+    Ok(([(header::CONTENT_TYPE, "application/x-tar")], Body::from_stream(content)).into_response())
 }
 
 async fn build(State(api): State<Api>, Document(request): Document<BuildRequest>) -> Answer<Response> {

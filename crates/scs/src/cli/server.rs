@@ -1,4 +1,4 @@
-//! `scs server`: a discovery server of one's own.
+//! `scs server`: discovery of one's own, and with `--advertise` the control plane of a cluster.
 
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
@@ -7,12 +7,24 @@ use std::path::PathBuf;
 /// `scs server`
 #[derive(Debug, Args)]
 pub struct Server {
-    /// Where clients connect; off loopback only with --certificates [env: SCS_LISTEN]
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9640", env = "SCS_LISTEN", hide_env = true)]
-    pub listen: SocketAddr,
-    /// Where the HTTP API is, or `off` [env: SCS_HTTP]
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9641", env = "SCS_HTTP", hide_env = true)]
-    pub http: Http,
+    /// Name or address under which hosts and people reach this server, several separated by commas: it becomes the control plane of a
+    /// cluster, with an authority of its own [env: SCS_ADVERTISE]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', env = "SCS_ADVERTISE", hide_env = true)]
+    #[arg(conflicts_with = "certificates")]
+    pub advertise: Vec<String>,
+    /// Name of this server in its certificate; that of the machine without
+    #[arg(long, value_name = "NAME", requires = "advertise")]
+    pub name: Option<String>,
+    /// Where the API of the cluster is; port 9641 of the advertised address without
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "advertise")]
+    pub api: Option<SocketAddr>,
+    /// Where clients of discovery connect; port 9640 of the advertised address, or 127.0.0.1:9640; off loopback only with --advertise or
+    /// --certificates [env: SCS_LISTEN]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SCS_LISTEN", hide_env = true)]
+    pub listen: Option<SocketAddr>,
+    /// Where the HTTP API of discovery is, with its metrics, or `off`; 127.0.0.1:9641, with --advertise 127.0.0.1:9643 [env: SCS_HTTP]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SCS_HTTP", hide_env = true)]
+    pub http: Option<Http>,
     /// Directory with tls.crt, tls.key and ca.crt of `scs ca issue server`; read again when they change [env: SCS_CERTIFICATES]
     #[arg(long, value_name = "DIR", env = "SCS_CERTIFICATES", hide_env = true)]
     pub certificates: Option<PathBuf>,

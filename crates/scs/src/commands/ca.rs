@@ -202,7 +202,8 @@ fn said(certificate: &Certificate, identity: Option<&Identity>) -> serde_json::V
     said
 }
 
-fn failure(error: &Unissued) -> Failure {
+/// An error of the authority, in the words of the command line.
+pub fn failure(error: &Unissued) -> Failure {
     let message = error.to_string();
     let hint = match error {
         Unissued::Exists(_) => "`scs ca rotate` replaces it; `--ca DIR` makes another elsewhere".to_owned(),

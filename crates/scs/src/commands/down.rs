@@ -12,8 +12,7 @@ use std::time::Instant;
 /// Runs it.
 pub async fn run(context: &Context, args: &Down) -> Outcome {
     let (environment, service) = context.service(&args.target)?;
-    let files = context.files();
-    if files.left() == Left::Nothing {
+    if context.remote()?.is_none() && context.files().left() == Left::Nothing {
         context.printer.note(format!("{environment}/{service} is not up"));
         return Ok(Exit::DONE);
     }

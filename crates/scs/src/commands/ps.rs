@@ -3,7 +3,6 @@
 use super::{Context, Outcome};
 use crate::cli::look::Ps;
 use crate::cli::target::Format;
-use crate::dev::{Left, start};
 use crate::exit::Exit;
 use crate::output::{BAD, DIM, GOOD, ODD, table, text};
 use crate::paths;
@@ -26,12 +25,7 @@ pub async fn run(context: &Context, args: &Ps) -> Outcome {
         let (environment, service) = context.maybe_service(&args.target)?;
         (Some(environment), service)
     };
-    let files = context.files();
-    let client = match (start::find(&files, &context.printer).await, files.left()) {
-        (Ok((client, _)), _) => Some(client),
-        (Err(_), Left::Nothing | Left::Idle) => None,
-        (Err(failure), Left::Running) => return Err(failure),
-    };
+    let client = context.server_if_any().await?.map(|(client, _)| client);
     let path = paths::query("/v1/instances", &[("environment", environment.clone()), ("service", service)]);
     let instances: Vec<Instance> = match &client {
         Some(client) => client.get(&path).await?,
@@ -56,40 +50,50 @@ pub async fn run(context: &Context, args: &Ps) -> Outcome {
         .ok()
         .filter(|width| *width > 0)
         .unwrap_or(WIDTH);
-    let reports: Vec<&SlotReport> = instances.iter().map(|instance| &instance.report).collect();
-    for line in render(&reports, SystemTime::now(), width, |style, text| context.printer.out(style, text)) {
+    let several_hosts = context.remote()?.is_some();
+    for line in
+        render(&instances, several_hosts, SystemTime::now(), width, |style, text| context.printer.out(style, text))
+    {
         context.printer.line(line)?;
     }
     Ok(Exit::DONE)
 }
 
-/// The lines of the table, not wider than `width` where that can be.
+/// The lines of the table, not wider than `width` where that can be. Of a cluster they say on which host, and at which address of it.
 fn render(
-    reports: &[&SlotReport],
+    instances: &[Instance],
+    cluster: bool,
     now: SystemTime,
     width: usize,
     paint: impl Fn(Style, &str) -> String,
 ) -> Vec<String> {
+    let reports: Vec<&SlotReport> = instances.iter().map(|instance| &instance.report).collect();
     let service = |report: &SlotReport| format!("{}/{}", report.slot.environment, report.slot.service);
     let several = reports.windows(2).any(|pair| service(pair[0]) != service(pair[1]));
-    let mut rows = table::new(&["ROLE", "STATE", "ADDRESS", "IMAGE", "RESTARTS", "MESSAGE"]);
-    for report in reports {
-        let label = label(report, reports);
+    let headings = ["ROLE", "HOST", "STATE", "ADDRESS", "IMAGE", "RESTARTS", "MESSAGE"];
+    let shown = |column: &usize| cluster || headings[*column] != "HOST";
+    let columns: Vec<usize> = (0..headings.len()).filter(shown).collect();
+    let mut rows = table::new(&columns.iter().map(|column| headings[*column]).collect::<Vec<_>>());
+    for instance in instances {
+        let report = &instance.report;
+        let label = label(report, &reports);
         let role = if several { format!("{}/{label}", service(report)) } else { label };
-        rows.add_row([
+        let cells = [
             role,
+            instance.host.clone(),
             format!("{} {}", word(report.phase), text::age(since(report), now)),
-            addresses(report),
+            addresses(report, cluster),
             report.container.as_ref().map_or("–", |container| text::short(&container.image_digest)).to_owned(),
             report.restarts.to_string(),
             message(report),
-        ]);
+        ];
+        rows.add_row(columns.iter().map(|column| cells[*column].clone()).collect::<Vec<_>>());
     }
     let lines: Vec<String> = table::text(&rows).lines().map(str::to_owned).collect();
     // The message is the last column: what is too long for the line is cut there, and only there.
     let column = lines.first().and_then(|head| head.find("MESSAGE")).unwrap_or(0);
     let mut out: Vec<String> = lines.into_iter().map(|line| text::cut(&line, width.max(column + MESSAGE))).collect();
-    for (line, report) in out.iter_mut().skip(1).zip(reports) {
+    for (line, report) in out.iter_mut().skip(1).zip(&reports) {
         let word = word(report.phase);
         *line = line.replacen(&format!("  {word} "), &format!("  {} ", paint(color(report.phase), word)), 1);
     }
@@ -112,7 +116,7 @@ fn since(report: &SlotReport) -> SystemTime {
     started.filter(|_| report.phase == Phase::Running).unwrap_or(report.since)
 }
 
-fn addresses(report: &SlotReport) -> String {
+fn addresses(report: &SlotReport, cluster: bool) -> String {
     // What has ended cannot be reached, though it is remembered where it was.
     let container = report.container.as_ref().filter(|container| container.exit_code.is_none());
     let Some(container) = container.filter(|_| !matches!(report.phase, Phase::Stopped | Phase::Ended)) else {
@@ -121,7 +125,11 @@ fn addresses(report: &SlotReport) -> String {
     let mut all: Vec<String> = container
         .provides
         .iter()
-        .map(|(name, provide)| format!("{name} {}", provide.local_address.as_ref().unwrap_or(&provide.address)))
+        .map(|(name, provide)| {
+            // The loopback interface of another machine is of no use here.
+            let local = provide.local_address.as_ref().filter(|_| !cluster);
+            format!("{name} {}", local.unwrap_or(&provide.address))
+        })
         .collect();
     if all.len() > 2 {
         let more = all.len() - 1;

@@ -69,7 +69,7 @@ pub fn run(context: &Context, args: &Run) -> Outcome {
     dev::prepare(&state).map_err(|error| {
         Failure::failed(format!("cannot use {}", state.display())).because(&error).hint("see who owns the directory")
     })?;
-    let lock = Lock::take(&state.join("run.pid")).map_err(|failure| match failure.exit() {
+    let lock = Lock::take(&state.join("run.pid"), "scs run").map_err(|failure| match failure.exit() {
         Exit::LOCKED => {
             Failure::new(Exit::LOCKED, format!("`scs run {}` runs already", slot.role)).hint("end it first")
         }

@@ -1,4 +1,9 @@
-//! `scs server`: a discovery server of one's own, in the foreground for systemd or a person to own.
+//! `scs server`: discovery of one's own, and with `--advertise` the control plane of a cluster, in the foreground for systemd or a
+//! person to own.
+
+mod admission;
+mod authority;
+mod cluster;
 
 use super::{Context, Outcome};
 use crate::cli::server::{Http, Log, Server};
@@ -9,7 +14,7 @@ use disco_server::{Admission, Limits, http};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scs_pki::{Files, Kind, Live, Unusable};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,8 +34,14 @@ struct Plan {
     disco: disco_server::Options,
     http: Option<http::Options>,
     tls: Option<Arc<Live>>,
+    cluster: Option<cluster::Plan>,
     _lock: File,
 }
+
+/// Ports of discovery, of its HTTP API alone, and of that where the API of a cluster has the usual one.
+const DISCO: u16 = 9640;
+const HTTP: u16 = 9641;
+const HTTP_BESIDE: u16 = 9643;
 
 /// Runs it.
 pub fn run(context: &Context, args: &Server) -> Outcome {
@@ -48,8 +59,11 @@ fn plan(context: &Context, args: &Server) -> Result<Plan, Failure> {
     let heartbeat = duration("heartbeat", &args.heartbeat, Duration::from_millis(100))?;
     let hold = duration("hold", &args.hold, Duration::ZERO)?;
     let failback = duration("failback", &args.failback, Duration::ZERO)?;
-    let listeners = std::iter::once(args.listen).chain(at(args.http));
-    for address in listeners.filter(|_| args.certificates.is_none()) {
+    let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let clustered = !args.advertise.is_empty();
+    let listen = args.listen.unwrap_or_else(|| if clustered { cluster::listen(args, DISCO) } else { here(DISCO) });
+    let http = args.http.unwrap_or(Http::At(here(if clustered { HTTP_BESIDE } else { HTTP })));
+    for address in std::iter::once(listen).chain(at(http)).filter(|_| args.certificates.is_none() && !clustered) {
         if !address.ip().to_canonical().is_loopback() {
             return Err(exposed(address));
         }
@@ -57,7 +71,12 @@ fn plan(context: &Context, args: &Server) -> Result<Plan, Failure> {
     dev::prepare(&state).map_err(|error| daemon::unusable(&state, &error))?;
     let lock = lock(&state)?;
     let secret = daemon::secret(&state)?;
-    let tls = args.certificates.as_deref().map(|directory| certificates(directory, secret)).transpose()?;
+    let cluster = if clustered { Some(cluster::plan(args, &state, listen.port(), secret)?) } else { None };
+    let tls = match &cluster {
+        Some(cluster) => Some(cluster.live.clone()),
+        None => args.certificates.as_deref().map(|directory| certificates(directory, secret)).transpose()?,
+    };
+    let admit = cluster.as_ref().map(|cluster| cluster.gate.clone() as Arc<dyn disco_server::Admit>);
     let admission = Admission {
         connections: fitting(args.max_connections as usize),
         per_address: args.max_per_address as usize,
@@ -71,12 +90,16 @@ fn plan(context: &Context, args: &Server) -> Result<Plan, Failure> {
         snapshot: Some(state.join("registry")),
         limits: Limits { messages: args.max_rate, ..Limits::default() },
         tls: tls.clone(),
+        admit: admit.clone(),
         admission,
-        ..disco_server::Options::new(args.listen)
+        ..disco_server::Options::new(listen)
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let http = at(args.http).map(|listen| http::Options { listen, tls: tls.clone(), admit: None, version });
-    Ok(Plan { disco, http, tls, _lock: lock })
+    // On loopback it is plain, as everywhere: whoever is on the machine may look.
+    let plain = clustered && at(http).is_some_and(|it| it.ip().to_canonical().is_loopback());
+    let secured = tls.clone().filter(|_| !plain);
+    let http = at(http).map(|listen| http::Options { listen, tls: secured, admit, version });
+    Ok(Plan { disco, http, tls, cluster, _lock: lock })
 }
 
 fn at(http: Http) -> Option<SocketAddr> {
@@ -109,7 +132,7 @@ fn certificates(directory: &Path, secret: [u8; 32]) -> Result<Arc<Live>, Failure
     Ok(Arc::new(live))
 }
 
-fn unusable(error: &Unusable) -> Failure {
+pub(super) fn unusable(error: &Unusable) -> Failure {
     let failure = Failure::failed(error.to_string());
     let failure = match std::error::Error::source(error) {
         Some(cause) => failure.because(cause),
@@ -164,6 +187,11 @@ async fn serve(plan: Plan) -> Outcome {
         }
         None => None,
     };
+    let cluster = match plan.cluster {
+        Some(cluster) => Some(cluster.bind(disco.handle()).await?),
+        None => None,
+    };
+    let url = cluster.as_ref().map(|cluster| cluster.url().to_owned());
     let stop = CancellationToken::new();
     // The API ends first: it looks into the registry.
     let http_address = api.as_ref().map(|api| api.local_addr().to_string());
@@ -184,13 +212,27 @@ async fn serve(plan: Plan) -> Outcome {
         http = http_address,
         tls = plan.tls.is_some(),
         connections = plan.disco.admission.connections,
+        api = url,
         "scs server is ready"
     );
     notify::ready();
+    if let Some(cluster) = &cluster {
+        cluster.welcome().await?;
+    }
+    let mut control = tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            match cluster {
+                Some(cluster) => cluster.run(stop).await,
+                None => stop.cancelled().await,
+            }
+        }
+    });
     let defect = tokio::select! {
         () = super::interrupted() => None,
         ended = &mut disco => Some(("registry", ended)),
         ended = &mut api => Some(("HTTP API", ended)),
+        ended = &mut control => Some(("control plane", ended)),
         () = look_after(plan.tls.as_deref()) => None,
     };
     notify::stopping();
@@ -204,6 +246,7 @@ async fn serve(plan: Plan) -> Outcome {
         return Err(failure.hint("clients keep what they know; whatever starts the server again is told by them"));
     }
     tracing::info!("told to end; clients are told to come back");
+    let _ = control.await;
     let _ = disco.await;
     let _ = api.await;
     Ok(Exit::DONE)
@@ -253,7 +296,7 @@ async fn look_after(tls: Option<&Live>) {
 }
 
 /// Text where somebody looks on, else an object a line.
-fn logged(context: &Context, format: Option<Log>) -> Result<(), Failure> {
+pub(super) fn logged(context: &Context, format: Option<Log>) -> Result<(), Failure> {
     let settings = &context.settings;
     let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
         Failure::usage(format!("{}={} makes no sense", env::LOG, settings.log))

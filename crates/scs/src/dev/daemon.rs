@@ -6,7 +6,7 @@ use crate::client::socket;
 use crate::exit::{Exit, Failure};
 use crate::settings::Settings;
 use crate::wiring::discovery::Registry;
-use crate::wiring::installation::{self, Installation};
+use crate::wiring::installation::{self, Installation, Place};
 use scs_control::store::Embedded;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,12 +33,15 @@ const PARTING: Duration = Duration::from_secs(5);
 pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure> {
     let files = Files::new(&settings.state);
     prepare(&files.state).map_err(|error| unusable(&files.state, &error))?;
-    let _lock = Lock::take(&files.lock())?;
-    let installation = Installation::open(settings, &files.state).await?;
+    let _lock = Lock::take(&files.lock(), "scs dev").map_err(|failure| match failure.exit() {
+        Exit::LOCKED => failure.hint("`scs dev --stop` ends it; containers keep running"),
+        _ => failure,
+    })?;
+    let installation = Installation::open(settings, Place::alone(settings, &files.state)).await?;
 
     let registry = bind_registry(&files).await?;
     let address = registry.local_addr();
-    let looking = Registry { handle: registry.handle(), address };
+    let looking = Registry { handle: registry.handle(), address: address.to_string() };
     let guests = registry.handle();
     let ourselves = format!("scs dev {} on {}", env!("CARGO_PKG_VERSION"), installation.host);
     let (discovery, discovery_handle) = disco_client::Service::new(disco_client::Options {
@@ -49,7 +52,7 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
         cache: Some(files.state.join("endpoints.json")),
         tls: None,
     });
-    let (agent, agent_handle) = installation.agent(&files.state, Arc::new(discovery_handle))?;
+    let (agent, agent_handle) = installation.agent(&files.state, None, BTreeMap::new(), Arc::new(discovery_handle))?;
     let control_state = files.state.join("control");
     let store = Embedded::open(&control_state).map_err(|error| {
         Failure::failed("cannot open desired state")
@@ -207,7 +210,10 @@ fn key(text: &str) -> [u8; 32] {
 }
 
 /// The socket, for its owner alone. Whoever was there before is gone: we hold the lock.
-fn listen(path: &Path) -> Result<UnixListener, Failure> {
+///
+/// # Errors
+/// Where it cannot be bound.
+pub fn listen(path: &Path) -> Result<UnixListener, Failure> {
     let _ = std::fs::remove_file(path);
     let bind = || {
         let short = socket::Short::new(path)?;

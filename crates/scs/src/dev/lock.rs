@@ -1,4 +1,4 @@
-//! One `scs dev` an installation: a file lock, which the kernel lets go of however the process ends.
+//! One process an installation: a file lock, which the kernel lets go of however the process ends.
 
 use crate::exit::{Exit, Failure};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -12,11 +12,11 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock and writes this process's id into the file.
+    /// Takes the lock for a program and writes this process's id into the file.
     ///
     /// # Errors
     /// With exit code 75 where another process holds it.
-    pub fn take(path: &Path) -> Result<Self, Failure> {
+    pub fn take(path: &Path, program: &str) -> Result<Self, Failure> {
         let unwritable = |error: std::io::Error| {
             Failure::failed(format!("cannot write {}", path.display()))
                 .because(&error)
@@ -29,10 +29,8 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 let _ = file.read_to_string(&mut holder);
-                let message = format!("`scs dev` runs already, as process {}", holder.trim());
-                return Err(
-                    Failure::new(Exit::LOCKED, message).hint("`scs dev --stop` ends it; containers keep running")
-                );
+                let message = format!("`{program}` runs already, as process {}", holder.trim());
+                return Err(Failure::new(Exit::LOCKED, message).hint("end that one first; containers keep running"));
             }
             Err(TryLockError::Error(error)) => return Err(unwritable(error)),
         }
@@ -52,11 +50,11 @@ mod tests {
     fn a_second_one_is_told_who_holds_the_lock() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("dev.pid");
-        let first = Lock::take(&path).unwrap();
-        let refused = Lock::take(&path).unwrap_err();
+        let first = Lock::take(&path, "scs dev").unwrap();
+        let refused = Lock::take(&path, "scs dev").unwrap_err();
         assert_eq!(refused.exit(), Exit::LOCKED);
         assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
         drop(first);
-        Lock::take(&path).unwrap();
+        Lock::take(&path, "scs dev").unwrap();
     }
 }

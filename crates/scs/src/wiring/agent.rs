@@ -109,6 +109,15 @@ impl Agent for Local {
         self.images.images.digests().await.map_err(|error| image_problem(&error))
     }
 
+    async fn export_image(&self, digest: &str) -> Result<ByteStream, Problem> {
+        let image = self.images.images.find(digest).await.map_err(|error| image_problem(&error))?;
+        // Under its name, by which the other engine finds it, too.
+        let image = image.map(|_| scs_image::tag(digest)).ok_or_else(|| {
+            Problem::new(Code::NotFound, format!("host {} has no image {}", self.host, scs_image::tag(digest)))
+        })?;
+        self.engine.save(&image).await.map_err(|error| engine_problem(&error))
+    }
+
     async fn logs(&self, query: LogQuery) -> Result<BoxStream<'static, LogLine>, Problem> {
         Ok(self.handle.logs(query))
     }

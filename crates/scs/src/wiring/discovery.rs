@@ -11,7 +11,6 @@ use scs_control::discovery::Discovery;
 use scs_manifest::compiled::Query;
 use scs_plan::slot::Slot;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -20,14 +19,14 @@ use std::time::SystemTime;
 pub struct Registry {
     /// The way to the server.
     pub handle: Handle,
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// Where it is reached.
+    pub address: String,
 }
 
 #[async_trait]
 impl Discovery for Registry {
     fn address(&self) -> String {
-        self.address.to_string()
+        self.address.clone()
     }
 
     async fn list(&self, query: EndpointQuery) -> Result<Vec<EndpointInfo>, Problem> {

@@ -1,5 +1,6 @@
 //! One installation on this machine, all its parts made and joined: engine, images, volumes, networks, agent.
 
+use super::peers::Peers;
 use super::{agent, bundles, images, volumes};
 use crate::exit::Failure;
 use crate::settings::Settings;
@@ -11,8 +12,9 @@ use scs_ports::engine::Engine;
 use scs_provision::Host;
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The parts that touch this machine.
@@ -31,27 +33,54 @@ pub struct Installation {
     provision: Host,
 }
 
+/// Where an installation is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Directory of what is its own: agent, volumes.
+    pub state: PathBuf,
+    /// Directory of what it shares with others of the same user: sources and images.
+    pub shared: PathBuf,
+    /// Name of the host.
+    pub host: String,
+    /// Address under which other hosts reach this one; without, it is reached from this machine alone.
+    pub advertise: Option<IpAddr>,
+    /// The other hosts of its cluster.
+    pub peers: Option<Arc<Peers>>,
+}
+
+impl Place {
+    /// On a machine by itself, where all lies in one directory.
+    #[must_use]
+    pub fn alone(settings: &Settings, state: &Path) -> Self {
+        Self {
+            state: state.to_owned(),
+            shared: settings.state.clone(),
+            host: host_name(),
+            advertise: None,
+            peers: None,
+        }
+    }
+}
+
 impl Installation {
-    /// The installation whose state lies in this directory.
+    /// The installation of this place.
     ///
     /// # Errors
     /// With exit code 69 where no engine answers.
-    pub async fn open(settings: &Settings, state: &Path) -> Result<Self, Failure> {
+    pub async fn open(settings: &Settings, place: Place) -> Result<Self, Failure> {
         let engine: Arc<dyn Engine> = Arc::new(engine().await?);
-        let owner = owner(state)?;
-        let bundles = BundleStore::new(settings.state.join("bundles"));
-        let caches = settings.caches.iter().map(|path| Arc::new(DirectoryCache::new(path)) as Arc<dyn Cache>).collect();
-        let images = scs_image::Images::new(engine.clone(), bundles.clone(), caches, settings.state.join("images"));
-        let provision = Host {
-            engine: engine.clone(),
-            state: state.to_owned(),
-            bridge: scs_provision::BRIDGE.to_owned(),
-            advertise: None,
-        };
+        let Place { state, shared, host, advertise, peers } = place;
+        let owner = owner(&state)?;
+        let bundles = BundleStore::new(shared.join("bundles"));
+        let others = peers.iter().map(|peers| peers.clone() as Arc<dyn Cache>);
+        let directories = settings.caches.iter().map(|path| Arc::new(DirectoryCache::new(path)) as Arc<dyn Cache>);
+        let caches = others.chain(directories).collect();
+        let images = scs_image::Images::new(engine.clone(), bundles.clone(), caches, shared.join("images"));
+        let provision = Host { engine: engine.clone(), state, bridge: scs_provision::BRIDGE.to_owned(), advertise };
         let methods = scs_provision::volumes(&provision).into_map();
         Ok(Self {
-            host: host_name(),
-            images: images::Service { images: Arc::new(images), bundles },
+            host,
+            images: images::Service { images: Arc::new(images), bundles, peers },
             volumes: volumes::Volumes { engine: engine.clone(), methods, owner: owner.clone() },
             owner,
             engine,
@@ -59,13 +88,16 @@ impl Installation {
         })
     }
 
-    /// The agent of this installation, not yet running.
+    /// The agent of this installation, not yet running; of this cluster, or of the first one that assigns. What it provides has these
+    /// attributes.
     ///
     /// # Errors
     /// Where its state cannot be read or written.
     pub fn agent(
         &self,
         state: &Path,
+        cluster: Option<String>,
+        attributes: BTreeMap<String, String>,
         discovery: Arc<dyn Discovery>,
     ) -> Result<(scs_agent::Service, scs_agent::Handle), Failure> {
         let unwritable = |error: std::io::Error| {
@@ -77,9 +109,9 @@ impl Installation {
         let options = scs_agent::Options {
             host: self.host.clone(),
             owner: self.owner.clone(),
-            cluster: None,
+            cluster,
             state: state.join("agent"),
-            attributes: BTreeMap::new(),
+            attributes,
             helper: Some(helper),
         };
         let ports = scs_agent::Ports {

@@ -41,6 +41,8 @@ fn help_lists_every_command_and_goes_to_standard_output() {
       doctor      Say what this machine lacks, and what is left over
       dev         Run server and agent of this machine in the foreground
       server      Run a discovery server of one's own in the foreground
+      agent       Run the containers of this host, for a server, in the foreground
+      context     Look after the servers this user works with
       ca          Look after the certificates of servers, hosts and people
       run         Run one container in the foreground, for systemd or Puppet to own; or a one-off
                   command in its place
@@ -48,10 +50,11 @@ fn help_lists_every_command_and_goes_to_standard_output() {
       version     Print the version, and that of the server
 
     Options:
-      -q, --quiet         Say only what went wrong
-          --color <WHEN>  When to use colors [default: auto] [possible values: auto, always, never]
-      -h, --help          Print help
-      -V, --version       Print version
+          --context <NAME>  Which server to speak to, as `scs context ls` lists them [env: SCS_CONTEXT]
+      -q, --quiet           Say only what went wrong
+          --color <WHEN>    When to use colors [default: auto] [possible values: auto, always, never]
+      -h, --help            Print help
+      -V, --version         Print version
 
     Start with `scs init`. Exit codes: 0 done, 1 failed, 2 changes (plan --detailed-exitcode), 64 usage,
     65 bad manifest, 69 engine or server unavailable, 75 locked, 130 interrupted.
@@ -78,6 +81,7 @@ fn help_of_a_command_says_what_can_be_typed() {
           --create-env       Begin an environment without an overlay in which nothing was ever up
           --take-over        Take over a service that was brought up from another directory
           --reset-placement  Place what was moved by hand as the manifest says
+          --context <NAME>   Which server to speak to, as `scs context ls` lists them [env: SCS_CONTEXT]
       -q, --quiet            Say only what went wrong
           --color <WHEN>     When to use colors [default: auto] [possible values: auto, always, never]
       -h, --help             Print help

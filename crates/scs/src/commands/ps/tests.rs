@@ -46,9 +46,23 @@ fn several_instances_of_a_role_are_listed_as_they_are_typed() {
     let mut second = report("worker", Phase::Waiting, None, now);
     second.slot.index = 1;
     let reports = [report("web", Phase::Waiting, None, now), report("worker", Phase::Waiting, None, now), second];
-    let lines = render(&reports.iter().collect::<Vec<_>>(), now, 100, |_, text| text.to_owned());
+    let lines = render(&on("h1", reports), false, now, 100, |_, text| text.to_owned());
     let names: Vec<&str> = lines.iter().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(names, ["web", "worker.0", "worker.1"]);
+}
+
+fn on<const N: usize>(host: &str, reports: [SlotReport; N]) -> Vec<Instance> {
+    reports.into_iter().map(|report| Instance { host: host.to_owned(), report }).collect()
+}
+
+#[test]
+fn in_a_cluster_each_line_says_where() {
+    let now = SystemTime::UNIX_EPOCH;
+    let lines = render(&on("h1", [report("db", Phase::Running, None, now)]), true, now, 100, |_, text| text.to_owned());
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    ROLE  HOST  STATE       ADDRESS                 IMAGE         RESTARTS  MESSAGE
+    db    h1    running 0s  mysql 172.18.0.1:32768  2f2f2f2f2f2f  1
+    ");
 }
 
 #[test]
@@ -60,7 +74,7 @@ fn a_slot_is_one_line_that_fits_a_hundred_columns() {
         report("mysql-master", Phase::Running, None, now - Duration::from_secs(300)),
         report("wordpress", Phase::Waiting, Some(long), now - Duration::from_secs(4)),
     ];
-    let lines = render(&reports.iter().collect::<Vec<_>>(), now, 100, |_, text| text.to_owned());
+    let lines = render(&on("h1", reports), false, now, 100, |_, text| text.to_owned());
     insta::assert_snapshot!(lines.join("\n"), @r"
     ROLE          STATE       ADDRESS                IMAGE         RESTARTS  MESSAGE
     mysql-master  running 5m  mysql 127.0.0.1:32768  2f2f2f2f2f2f  1

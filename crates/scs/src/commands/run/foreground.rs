@@ -7,7 +7,7 @@ use crate::dev::notify;
 use crate::exit::{Exit, Failure};
 use crate::load::{self, Loaded};
 use crate::output::say;
-use crate::wiring::installation::Installation;
+use crate::wiring::installation::{Installation, Place};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _};
 use scs_agent::Handle;
@@ -34,7 +34,7 @@ const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// Runs the job to its end.
 pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, Failure> {
-    let installation = Installation::open(&context.settings, &job.state).await?;
+    let installation = Installation::open(&context.settings, Place::alone(&context.settings, &job.state)).await?;
     load::bundle(loaded, &installation.images.bundles).await?;
     let shared = context.settings.state.join("run/secrets").join(&job.slot.environment).join(&job.slot.service);
     let assignment = prepare::assignment(loaded, &job, &shared).await?;
@@ -46,7 +46,7 @@ pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, F
         cache: Some(job.state.join("endpoints.json")),
         tls: None,
     });
-    let (agent, handle) = installation.agent(&job.state, Arc::new(discovery_handle.clone()))?;
+    let (agent, handle) = installation.agent(&job.state, None, BTreeMap::new(), Arc::new(discovery_handle.clone()))?;
     let (agent, mut console) = match job.one_off.then(console::open) {
         Some((theirs, ours)) => (agent.with_console(theirs), Some(ours)),
         None => (agent, None),
@@ -62,7 +62,7 @@ pub async fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Exit, F
         cluster: format!("run {}", job.slot),
         revision,
         assignments: vec![assignment],
-        tombstones: Vec::new(),
+        ..Assignments::default()
     };
     let mut lines = if job.one_off { stream::empty().boxed() } else { handle.present_logs(query(&job, true)) };
     let outcome = match handle.assign(wanted.clone()).await {
