@@ -15,7 +15,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use watchers::Watchers;
 
 /// Key → revision of its last change, value.
@@ -75,7 +75,9 @@ pub struct Embedded {
 }
 
 struct Shared {
-    database: Database,
+    path: PathBuf,
+    /// `None` where it could not be opened again after an error of the disk.
+    database: RwLock<Option<Database>>,
     watchers: Mutex<Watchers>,
     /// Held locked as long as the store is open, so that two processes never even look at the file at the same time.
     _lock: File,
@@ -111,7 +113,8 @@ impl Embedded {
             create(directory, &path)?;
         }
         let database = builder().open(&path).map_err(|source| Error::of(source, &path))?;
-        let shared = Shared { database, watchers: Mutex::default(), _lock: lock };
+        let database = RwLock::new(Some(database));
+        let shared = Shared { path, database, watchers: Mutex::default(), _lock: lock };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -209,8 +212,10 @@ impl StateStore for Embedded {
     async fn get(&self, key: &str) -> Result<Option<Entry>, StateError> {
         let key = key.to_owned();
         self.blocking("read", move |shared| {
-            let entries = shared.database.begin_read()?.open_table(ENTRIES)?;
-            Ok(entries.get(key.as_str())?.map(|found| entry(&key, found.value())))
+            shared.with(|database| {
+                let entries = database.begin_read()?.open_table(ENTRIES)?;
+                Ok(entries.get(key.as_str())?.map(|found| entry(&key, found.value())))
+            })
         })
         .await
     }
@@ -218,25 +223,27 @@ impl StateStore for Embedded {
     async fn list(&self, prefix: &str) -> Result<(Vec<Entry>, u64), StateError> {
         let prefix = prefix.to_owned();
         self.blocking("read", move |shared| {
-            let read = shared.database.begin_read()?;
-            let revision = read.open_table(META)?.get("revision")?.map_or(0, |it| it.value());
-            let entries = read.open_table(ENTRIES)?;
-            let mut found = Vec::new();
-            for item in entries.range(prefix.as_str()..)? {
-                let (key, value) = item?;
-                if !key.value().starts_with(&prefix) {
-                    break;
+            shared.with(|database| {
+                let read = database.begin_read()?;
+                let revision = read.open_table(META)?.get("revision")?.map_or(0, |it| it.value());
+                let entries = read.open_table(ENTRIES)?;
+                let mut found = Vec::new();
+                for item in entries.range(prefix.as_str()..)? {
+                    let (key, value) = item?;
+                    if !key.value().starts_with(&prefix) {
+                        break;
+                    }
+                    found.push(entry(key.value(), value.value()));
                 }
-                found.push(entry(key.value(), value.value()));
-            }
-            Ok((found, revision))
+                Ok((found, revision))
+            })
         })
         .await
     }
 
     async fn commit(&self, transaction: &Transaction) -> Result<u64, StateError> {
         let transaction = transaction.clone();
-        self.blocking("write to", move |shared| shared.commit(&transaction)).await
+        self.blocking("write to", move |shared| shared.with(|database| shared.commit(database, &transaction))).await
     }
 
     async fn watch(&self, prefix: &str) -> Result<BoxStream<'static, Change>, StateError> {
@@ -245,9 +252,24 @@ impl StateStore for Embedded {
 }
 
 impl Shared {
-    fn commit(&self, transaction: &Transaction) -> Result<u64, Refused> {
+    /// Works with the database. After an error of the disk, such as a full one, it refuses everything until it is opened again, which
+    /// takes it back to the last commit: that is done here, as soon as somebody asks for something.
+    fn with<T>(&self, work: impl Fn(&Database) -> Result<T, Refused>) -> Result<T, Refused> {
+        if let Some(database) = &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+            match work(database) {
+                Err(Refused::Failed(error)) if is_spent(&*error) => {}
+                done => return done,
+            }
+        }
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // Two of one file are never open.
+        *database = None;
+        work(database.insert(builder().open(&self.path)?))
+    }
+
+    fn commit(&self, database: &Database, transaction: &Transaction) -> Result<u64, Refused> {
         // One write transaction at a time: redb lets the second one wait here.
-        let write = self.database.begin_write()?;
+        let write = database.begin_write()?;
         let mut changes = Vec::new();
         let revision;
         {
@@ -282,4 +304,8 @@ impl Shared {
 
 fn entry(key: &str, (revision, value): (u64, &[u8])) -> Entry {
     Entry { key: key.to_owned(), value: Bytes::copy_from_slice(value), revision }
+}
+
+fn is_spent(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(redb::Error::PreviousIo))
 }

@@ -86,6 +86,13 @@ impl Volumes {
     /// A volume's content.
     pub async fn export(&self, volume: &VolumeAt) -> Result<ByteStream, Problem> {
         let directory = self.directory(volume, false).await?;
+        // Said before the first byte: an archive that breaks off says nothing of the reason.
+        let looked_at = directory.clone();
+        let unreadable = tokio::task::spawn_blocking(move || unreadable(&looked_at)).await.ok().flatten();
+        if let Some((path, why)) = unreadable {
+            return Err(Problem::new(Code::Failed, format!("{} cannot be read: {why}", path.display()))
+                .hint("nothing was written; files that belong to a container's users need scs to run as root"));
+        }
         let mut child = tar(&["--create", "--file=-", "--sparse", "."], &directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -101,6 +108,19 @@ impl Volumes {
 
     /// Puts an archive's files in place of a volume's content. Until all of them are there, the old ones stay.
     pub async fn import(&self, volume: &VolumeAt, content: ByteStream) -> Result<(), Problem> {
+        let method = self.method(volume)?;
+        let was_there = method.inspect(&volume.id).await.map_err(|error| problem(&error))?.is_some();
+        let imported = self.unpack(volume, content).await;
+        if imported.is_err() && !was_there {
+            // Left behind, it would pass for the volume: empty, and with an owner that nobody chose.
+            if let Err(error) = method.destroy(&volume.id).await {
+                tracing::warn!(volume = %volume.id, %error, "an empty volume stays");
+            }
+        }
+        imported
+    }
+
+    async fn unpack(&self, volume: &VolumeAt, content: ByteStream) -> Result<(), Problem> {
         let directory = self.directory(volume, true).await?;
         // Inside the volume, which may be a mount of its own: files can be moved within one file system only.
         let fresh =
@@ -272,6 +292,29 @@ fn swap(directory: &Path, fresh: &Path) -> io::Result<()> {
     } else {
         Err(io::Error::other(String::from_utf8_lossy(&copied.stderr).trim_end()))
     }
+}
+
+/// The first file or directory in it that may not be read. Root reads everything.
+fn unreadable(directory: &Path) -> Option<(PathBuf, io::Error)> {
+    if rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let mut left = vec![directory.to_owned()];
+    while let Some(path) = left.pop() {
+        let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
+        let opened = if metadata.is_dir() {
+            std::fs::read_dir(&path).map(|entries| left.extend(entries.flatten().map(|entry| entry.path())))
+        } else if metadata.is_file() {
+            std::fs::File::open(&path).map(drop)
+        } else {
+            Ok(())
+        };
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Some((path, error)),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Bytes on disk, where that can be said quickly.
