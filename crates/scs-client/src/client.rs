@@ -200,7 +200,7 @@ impl Client {
     }
 
     /// A connection that broke before anything was answered; over TLS 1.3 that is also how the other side refuses our certificate.
-    fn broken(&self, path: &str, error: hyper::Error) -> Error {
+    pub(crate) fn broken(&self, path: &str, error: hyper::Error) -> Error {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(this) = cause {
             if let Some(trouble) = this.downcast_ref::<io::Error>().and_then(scs_pki::Trouble::of) {

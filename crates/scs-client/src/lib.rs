@@ -11,6 +11,7 @@ mod exec;
 mod lines;
 pub mod paths;
 pub mod socket;
+mod upgrade;
 
 pub use client::Client;
 pub use connect::{Security, Target, Tls};

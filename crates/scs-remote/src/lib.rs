@@ -13,6 +13,10 @@
 //! | `GET /v1/instances/INSTANCE/exec?…` | WebSocket, see [`scs_api::exec`] | output and exit code |
 //! | `GET /v1/volume?volume=JSON`, `DELETE` | [`scs_control::agents::VolumeAt`] | [`scs_control::agents::VolumeSeen`], – |
 //! | `GET /v1/volume/data?volume=JSON`, `PUT` | –, tar stream | tar stream, – |
+//! | `POST /v1/volume/offer` | [`scs_control::agents::VolumeOffer`] | [`scs_api::transfer::Survey`] |
+//! | `POST /v1/volume/copy` | [`scs_control::agents::VolumeCopy`] | [`scs_control::agents::CopyEvent`]s |
+//! | `POST /v1/volume/hand-over` | the volume, and the host that has it now | – |
+//! | `GET /v1/transfers/TRANSFER?volume=JSON`, asked by another host | id of a volume that is offered to it | 101, and the volume as rsync sends it |
 //! | `POST /v1/prune` | list of digests to keep | [`scs_api::routes::Pruned`] |
 //!
 //! A request that fails answers a 4xx or 5xx status with a [`scs_api::error::Problem`], which arrives as it was.
@@ -21,7 +25,7 @@ mod remote;
 mod serve;
 mod wire;
 
-pub use remote::{Connector, Options as RemoteOptions, Remote};
+pub use remote::{Connector, Neighbours, Options as RemoteOptions, Remote};
 pub use serve::{Options, serve};
 
 /// How often an agent that has nothing to say says so.

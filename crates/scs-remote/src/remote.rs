@@ -14,12 +14,15 @@ use scs_api::deploy::{BuildRequest, Event};
 use scs_api::error::{Code, Problem};
 use scs_api::log::{LogLine, LogQuery};
 use scs_api::routes::{ExecQuery, Pruned};
+use scs_api::transfer::Survey;
 use scs_client::paths::{escape, query};
 use scs_client::{Client, Error, Method};
 use scs_control::agents::{
-    Agent, ByteStream, Connect, ExecSession, HostAddress, OutputLine, Reachability, VolumeAt, VolumeSeen,
+    Agent, ByteStream, Channel, Connect, CopyEvent, ExecSession, HostAddress, OutputLine, Peers, Reachability,
+    VolumeAt, VolumeCopy, VolumeOffer, VolumeSeen,
 };
 use scs_pki::{Expected, Kind, Live};
+use scs_ports::volume::VolumeId;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::future::ready;
@@ -193,6 +196,24 @@ impl Agent for Remote {
         Ok(self.client.get(&at(wire::VOLUME, &volume)).await?)
     }
 
+    async fn offer_volume(&self, offer: VolumeOffer) -> Result<Survey, Problem> {
+        self.while_there(self.patient.post(wire::VOLUME_OFFER, &offer)).await
+    }
+
+    async fn copy_volume(&self, copy: VolumeCopy) -> Result<BoxStream<'static, CopyEvent>, Problem> {
+        let events = self.patient.stream::<CopyEvent>(Method::POST, wire::VOLUME_COPY, Some(&copy));
+        let events = self.while_there(events).await?;
+        let told = |event: Result<CopyEvent, Error>| {
+            event.unwrap_or_else(|error| CopyEvent::Failed { problem: error.into(), fatal: false })
+        };
+        Ok(events.map(told).boxed())
+    }
+
+    async fn hand_over_volume(&self, volume: VolumeAt, to: &str) -> Result<(), Problem> {
+        let over = wire::HandOver { volume, to: to.to_owned() };
+        self.while_there(self.patient.tell(Method::POST, wire::VOLUME_HAND_OVER, Some(&over))).await
+    }
+
     async fn prune(&self, keep: BTreeSet<String>) -> Result<Pruned, Problem> {
         self.while_there(self.patient.post(wire::PRUNE, &keep)).await
     }
@@ -227,6 +248,32 @@ fn at(path: &str, volume: &VolumeAt) -> String {
 fn cut_short(host: &str) -> Problem {
     Problem::new(Code::Unavailable, format!("the agent of host {host} ended before it was done"))
         .hint("containers keep running; run the same command again")
+}
+
+/// Fetches volumes from the agents of other hosts, with the certificate of this host.
+#[derive(Debug, Clone)]
+pub struct Neighbours {
+    live: Arc<Live>,
+}
+
+impl Neighbours {
+    /// With this certificate.
+    #[must_use]
+    pub fn new(live: Arc<Live>) -> Self {
+        Self { live }
+    }
+}
+
+#[async_trait]
+impl Peers for Neighbours {
+    async fn open(&self, peer: &HostAddress, transfer: &str, volume: &VolumeId) -> io::Result<Channel> {
+        let volume = serde_json::to_string(volume).expect("a volume's id has text keys only");
+        let path = query(&format!("{}/{}", wire::TRANSFERS, escape(transfer)), &[("volume", Some(volume))]);
+        let expected = Expected::Named(Kind::Host, peer.name.clone());
+        let client = Client::tls(&peer.address, Arc::clone(&self.live), expected).within(Options::default().answer);
+        let channel = client.upgrade(&path, wire::VOLUME_PROTOCOL).await.map_err(io::Error::other)?;
+        Ok(Box::new(channel))
+    }
 }
 
 /// Connects to agents with the certificate of this server.

@@ -3,6 +3,7 @@
 mod admit;
 mod report;
 mod routes;
+mod volumes;
 
 use crate::BEAT;
 use scs_control::agents::Agent;

@@ -1,7 +1,7 @@
 //! What only these two ends tell each other.
 
 use scs_api::agent::HostReport;
-use scs_control::agents::OutputLine;
+use scs_control::agents::{OutputLine, VolumeAt};
 use serde::{Deserialize, Serialize};
 
 /// One line of `GET /v1/report`.
@@ -23,6 +23,20 @@ pub(crate) struct VolumeQuery {
     pub(crate) volume: String,
 }
 
+/// That a volume's permit has passed on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HandOver {
+    pub(crate) volume: VolumeAt,
+    pub(crate) to: String,
+}
+
+/// What a connection speaks that carries a volume.
+pub(crate) const VOLUME_PROTOCOL: &str = "scs-volume";
+
+pub(crate) const VOLUME_OFFER: &str = "/v1/volume/offer";
+pub(crate) const VOLUME_COPY: &str = "/v1/volume/copy";
+pub(crate) const VOLUME_HAND_OVER: &str = "/v1/volume/hand-over";
+pub(crate) const TRANSFERS: &str = "/v1/transfers";
 pub(crate) const REPORT: &str = "/v1/report";
 pub(crate) const ASSIGNMENTS: &str = "/v1/assignments";
 pub(crate) const ENGINE: &str = "/v1/engine";

@@ -19,7 +19,9 @@ pub(super) async fn check(
     next: Next,
 ) -> Response {
     match peer {
-        Peer::Holder { identity, .. } if may(&identity, request.method(), request.uri().path()) => {
+        Peer::Holder { ref identity, .. } if may(identity, request.method(), request.uri().path()) => {
+            let mut request = request;
+            request.extensions_mut().insert(peer);
             next.run(request).await
         }
         peer => {
@@ -36,14 +38,16 @@ pub(super) async fn check(
     }
 }
 
-/// Servers may ask everything; other hosts fetch images, which hold no secrets.
+/// Servers may ask everything but what goes from host to host; other hosts fetch images, which hold no secrets, and the volumes that the
+/// agent knows to be offered to them.
 fn may(identity: &Identity, method: &Method, path: &str) -> bool {
+    let one_of = |places: &str| {
+        let name = path.strip_prefix(places).and_then(|rest| rest.strip_prefix('/'));
+        name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
+    };
     match identity.kind {
-        Kind::Server => true,
-        Kind::Host => {
-            let image = path.strip_prefix(wire::IMAGES).and_then(|rest| rest.strip_prefix('/'));
-            method == Method::GET && image.is_some_and(|digest| !digest.is_empty() && !digest.contains('/'))
-        }
+        Kind::Server => !one_of(wire::TRANSFERS),
+        Kind::Host => method == Method::GET && (one_of(wire::IMAGES) || one_of(wire::TRANSFERS)),
         Kind::Person => false,
     }
 }
@@ -53,10 +57,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_host_fetches_images_and_nothing_else() {
+    fn another_host_fetches_images_and_offered_volumes_and_nothing_else() {
         let who = |kind| Identity::new(kind, "h2").expect("a name");
         let may = |kind, method: Method, path| super::may(&who(kind), &method, path);
         assert!(may(Kind::Host, Method::GET, "/v1/images/abc"));
+        assert!(may(Kind::Host, Method::GET, "/v1/transfers/m1"));
+        assert!(!may(Kind::Server, Method::GET, "/v1/transfers/m1"));
         for (method, path) in [
             (Method::GET, "/v1/images"),
             (Method::GET, "/v1/images/"),
@@ -69,5 +75,6 @@ mod tests {
             assert!(may(Kind::Server, method, path));
         }
         assert!(!may(Kind::Person, Method::GET, "/v1/images/abc"));
+        assert!(!may(Kind::Person, Method::GET, "/v1/transfers/m1"));
     }
 }

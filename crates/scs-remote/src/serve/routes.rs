@@ -1,6 +1,6 @@
 //! Paths, and what of the agent each asks.
 
-use super::{Api, admit, report};
+use super::{Api, admit, report, volumes};
 use crate::wire::{self, VolumeQuery};
 use axum::Router;
 use axum::body::Body;
@@ -35,6 +35,10 @@ pub(super) fn router(api: Api) -> Router {
         .route(&format!("{}/{{instance}}/exec", wire::INSTANCES), get(exec))
         .route(wire::VOLUME, get(inspect_volume).delete(remove_volume))
         .route(wire::VOLUME_DATA, get(export_volume).put(import_volume))
+        .route(wire::VOLUME_OFFER, post(volumes::offer))
+        .route(wire::VOLUME_COPY, post(volumes::copy))
+        .route(wire::VOLUME_HAND_OVER, post(volumes::hand_over))
+        .route(&format!("{}/{{transfer}}", wire::TRANSFERS), get(volumes::transfer))
         .route(wire::PRUNE, post(prune))
         .fallback(async || Refusal(Problem::new(Code::NotFound, "there is nothing at this path")))
         .method_not_allowed_fallback(async || {

@@ -5,4 +5,5 @@ mod conformance;
 mod faults;
 mod scripted;
 mod strangers;
+mod volumes;
 mod world;

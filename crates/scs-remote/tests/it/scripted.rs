@@ -9,11 +9,17 @@ use scs_api::deploy::{BuildRequest, Event};
 use scs_api::error::{Code, Problem};
 use scs_api::log::{LogLine, LogQuery};
 use scs_api::routes::{ExecQuery, Pruned};
-use scs_control::agents::{Agent, ByteStream, ExecInput, ExecOutput, ExecSession, OutputLine, VolumeAt, VolumeSeen};
+use scs_api::transfer::{Copied, Progress, Survey};
+use scs_control::agents::{
+    Agent, ByteStream, Channel, CopyEvent, ExecInput, ExecOutput, ExecSession, OutputLine, VolumeAt, VolumeCopy,
+    VolumeOffer, VolumeSeen,
+};
 use scs_plan::slot::Slot;
+use scs_ports::volume::VolumeId;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
 
@@ -28,6 +34,8 @@ pub struct Model {
     pub volume: Option<VolumeAt>,
     pub imported: Vec<u8>,
     pub kept: BTreeSet<String>,
+    /// What was handed over, and to whom.
+    pub handed_over: Option<(VolumeAt, String)>,
 }
 
 #[derive(Debug)]
@@ -227,6 +235,40 @@ impl Agent for Scripted {
     async fn inspect_volume(&self, _volume: VolumeAt) -> Result<VolumeSeen, Problem> {
         self.refused()?;
         Ok(VolumeSeen { place: Some("/volumes/data".to_owned()), bytes: Some(42) })
+    }
+
+    async fn offer_volume(&self, _: VolumeOffer) -> Result<Survey, Problem> {
+        self.refused()?;
+        Ok(Survey { bytes: 7, mapped: Some(vec!["hot".to_owned()]), ..Survey::default() })
+    }
+
+    async fn copy_volume(&self, copy: VolumeCopy) -> Result<BoxStream<'static, CopyEvent>, Problem> {
+        self.refused()?;
+        let progress = CopyEvent::Progress(Progress { bytes: 1, percent: 50, rate: 2 });
+        let done = CopyEvent::Done(Copied { bytes: copy.source.bytes, took_ms: 1 });
+        Ok(stream::iter([progress, done]).boxed())
+    }
+
+    async fn serve_volume(
+        &self,
+        to: &str,
+        transfer: &str,
+        volume: &VolumeId,
+        mut channel: Channel,
+    ) -> Result<(), Problem> {
+        let mut asked = String::new();
+        let read = channel.read_to_string(&mut asked).await;
+        read.map_err(|error| Problem::of(Code::Failed, &error))?;
+        let answer = format!("{to} {transfer} {volume}: {asked}");
+        let written = channel.write_all(answer.as_bytes()).await;
+        written.map_err(|error| Problem::of(Code::Failed, &error))?;
+        channel.shutdown().await.map_err(|error| Problem::of(Code::Failed, &error))
+    }
+
+    async fn hand_over_volume(&self, volume: VolumeAt, to: &str) -> Result<(), Problem> {
+        self.refused()?;
+        self.model().handed_over = Some((volume, to.to_owned()));
+        Ok(())
     }
 
     async fn prune(&self, keep: BTreeSet<String>) -> Result<Pruned, Problem> {

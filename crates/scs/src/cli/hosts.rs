@@ -25,7 +25,7 @@ pub enum HostVerb {
     Rm(HostRemove),
     /// Give a host labels, or take them away; placement goes by them
     Label(HostLabel),
-    /// Put nothing new on a host, and list what is there
+    /// Put nothing new on a host, and move away what is there
     Drain(HostInspect),
     /// Put things on a host again
     Undrain(HostInspect),

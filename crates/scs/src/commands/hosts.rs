@@ -1,12 +1,13 @@
 //! `scs host`: lists, shows, lets join, labels, drains and forgets the machines of a cluster.
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, change, who};
 use crate::cli::hosts::{Change, HostInspect, HostLabel, HostList, HostRemove, HostToken, HostVerb};
 use crate::cli::target::{Format, Output};
 use crate::exit::{Exit, Failure};
 use crate::output::{BAD, DIM, GOOD, ODD, table, text};
 use crate::paths;
 use hyper::Method;
+use scs_api::deploy::Caller;
 use scs_api::host::{Answers, HostDetails, HostInfo, LabelRequest, SlotThere};
 use scs_api::join::{Purpose, Token, TokenRequest};
 use std::collections::BTreeMap;
@@ -108,12 +109,13 @@ async fn drain(context: &Context, args: &HostInspect) -> Outcome {
     let client = context.running_server().await?;
     let details: HostDetails = client.post(&path(&args.host, "/drain"), &()).await?;
     show(context, args.output, &details)?;
-    let left = details.slots.len();
-    context.printer.note(if left == 0 {
-        format!("host {} takes nothing new, and nothing runs there", args.host)
-    } else {
-        format!("host {} takes nothing new; {left} instances are there still", args.host)
-    });
+    if details.slots.iter().any(|slot| slot.wanted) {
+        // What cannot leave is said first; where something stays, that is how it ends.
+        let caller = Caller { who: who(), ..Caller::default() };
+        let heading = format!("Draining {}", args.host);
+        change::follow(context, &client, &path(&args.host, "/leave"), &caller, &heading).await?;
+    }
+    context.printer.note(format!("host {} takes nothing new, and nothing runs there", args.host));
     Ok(Exit::DONE)
 }
 

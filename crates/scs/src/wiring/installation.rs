@@ -134,7 +134,10 @@ impl Installation {
                 tracing::debug!(error = &error as &dyn std::error::Error, "what killed builds left stays for now");
             }
         });
-        agent::Local::new(&self.host, handle, self.engine.clone(), self.images.clone(), self.volumes.clone(), None)
+        let peers = self.images.peers.as_ref();
+        let peers = peers.map(|it| Arc::new(it.neighbours()) as Arc<dyn scs_control::agents::Peers>);
+        let (engine, images, volumes) = (self.engine.clone(), self.images.clone(), self.volumes.clone());
+        agent::Local::new(&self.host, handle, engine, images, volumes, peers)
     }
 
     /// The bundles as the control plane keeps them.

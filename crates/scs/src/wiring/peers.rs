@@ -42,6 +42,12 @@ impl Peers {
         Ok(Self { server, live, claims: Mutex::default() })
     }
 
+    /// The same hosts, as a place that volumes come from.
+    #[must_use]
+    pub fn neighbours(&self) -> scs_remote::Neighbours {
+        scs_remote::Neighbours::new(self.live.clone())
+    }
+
     /// A source's files, as the server has them.
     ///
     /// # Errors
