@@ -97,7 +97,7 @@ pub async fn run(options: &Options) -> Result<String> {
     }
     let names: Vec<&str> = peers.iter().map(|peer| peer.name()).collect();
     let mut text = report::table(&rows, &names);
-    let _ = writeln!(text, "- The same through etcd, and with TLS: not in this version.");
+    let _ = writeln!(text, "- The same through etcd: not in this version. With TLS: not measured yet.");
     let _ = write!(text, "\nMeasured with {}.", versions.join(", "));
     Ok(text)
 }

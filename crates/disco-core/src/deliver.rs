@@ -80,6 +80,7 @@ impl Core {
             self.pump(session, out);
         }
         self.ready = ready;
+        self.recent.forget(&mut self.registry);
     }
 
     /// Sends a session what it can take.
@@ -266,12 +267,12 @@ impl Core {
     }
 
     /// What a requirement would get now.
-    pub(crate) fn resolve(&self, session: SessionId, query: &Query) -> Resolved {
+    pub(crate) fn resolve(&mut self, session: SessionId, query: &Query) -> Resolved {
         let mut resolved = Resolved { rev: self.registry.rev, complete: !self.holding, endpoints: Vec::new() };
-        let Some(topic) = self.registry.find(&query.environment, &query.service, &query.endpoint) else {
+        let Some(topic_id) = self.registry.find(&query.environment, &query.service, &query.endpoint) else {
             return resolved;
         };
-        let topic = self.registry.topic(topic);
+        let topic = self.registry.topic(topic_id);
         let wants = Wants::asked(query, &self.sessions[&session].attributes);
         let chosen = wants.best(topic, None);
         let mut budget = BUDGET;
@@ -282,7 +283,7 @@ impl Core {
                     break;
                 }
                 budget = budget.saturating_sub(record.size());
-                resolved.endpoints.push(Arc::new(record.endpoint(&topic.name)));
+                resolved.endpoints.push(self.recent.endpoint(topic_id, &topic.name, record));
             }
         }
         resolved

@@ -56,7 +56,9 @@ impl Core {
         let before = existing.map(|record| record.session);
         let owner = &self.sessions[&id].owner;
         let record = Record::of(&endpoint, Arc::clone(&key), provision.incarnation, id, owner);
-        self.recent.keep(topic, &key, &endpoint);
+        // Whoever watches, and whoever is told, gets it in a moment.
+        let _ = record.at_hand.set(endpoint);
+        self.recent.note(topic, &key);
         if let Some(before) = before.filter(|before| *before != id)
             && let Some(session) = self.sessions.get_mut(&before)
         {

@@ -1,6 +1,6 @@
 //! One provision, as little of it as says everything: a server may have hundreds of thousands.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use disco_proto::{Endpoint, Health, Name, Protocol, Query, Reason, Version};
 
@@ -21,6 +21,10 @@ pub(crate) struct Record {
     pub(crate) owner: Arc<str>,
     /// It is going, and stays usable until a successor is there or this time comes.
     pub(crate) leaving: Option<Box<(Reason, Time)>>,
+    /// As subscribers get it, if that was wanted lately.
+    pub(crate) at_hand: OnceLock<Arc<Endpoint>>,
+    /// How long the role is.
+    role: u16,
     port: u16,
     protocol: Protocol,
     pub(crate) health: Health,
@@ -47,6 +51,8 @@ impl Record {
             session,
             owner: Arc::clone(owner),
             leaving: None,
+            at_hand: OnceLock::new(),
+            role: u16::try_from(endpoint.name.role.len()).unwrap_or_default(),
             port: endpoint.port,
             protocol: endpoint.protocol,
             health: endpoint.health,
@@ -81,16 +87,17 @@ impl Record {
     pub(crate) fn suspected(&self, topic: &str, suspect: bool) -> Box<Self> {
         let mut record = Box::new(self.clone());
         record.suspect = suspect;
+        record.at_hand = OnceLock::new();
         record.version = Version::of(&record.endpoint(topic));
         record
     }
 
     pub(crate) fn role(&self) -> &str {
-        self.key.split_once('/').map_or("", |(role, _)| role)
+        self.key.get(..usize::from(self.role)).unwrap_or_default()
     }
 
     pub(crate) fn instance(&self) -> &str {
-        self.key.split_once('/').map_or("", |(_, instance)| instance)
+        self.key.get(usize::from(self.role) + 1..).unwrap_or_default()
     }
 
     /// Whether it stands before all of a role, in the order of keys.

@@ -20,6 +20,7 @@ use crate::{
     admission::{Admission, Guests, Seat},
     admit::{Admit, Pass},
     connection::{self, Talk},
+    direct::{Direct, Shared},
     registry::Event,
     traffic::Traffic,
 };
@@ -85,7 +86,10 @@ impl Door {
 
     async fn plain(&self, conn: Conn, stream: TcpStream, _seat: Seat) {
         let (reader, writer) = stream.into_split();
-        self.talk(Talk { conn, pass: Pass::Fixed(Grants::Everything), buffered: false }, reader, writer).await;
+        let direct = Direct::new(writer);
+        let talk =
+            Talk { conn, pass: Pass::Fixed(Grants::Everything), buffered: false, direct: Some(Arc::clone(&direct)) };
+        self.talk(talk, reader, Shared(direct)).await;
     }
 
     /// Makes the handshake and looks at the certificate; `None` where the peer was refused.
@@ -106,7 +110,7 @@ impl Door {
         match admitted {
             Ok((seat, pass)) => {
                 let (reader, writer) = io::split(stream);
-                Some((Talk { conn, pass, buffered: true }, reader, writer, seat))
+                Some((Talk { conn, pass, buffered: true, direct: None }, reader, writer, seat))
             }
             Err(failure) => {
                 self.refuse(stream, peer, failure).await;

@@ -7,6 +7,7 @@ mod accept;
 mod admission;
 mod admit;
 mod connection;
+mod direct;
 mod handle;
 pub mod http;
 mod registry;

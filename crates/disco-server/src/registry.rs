@@ -1,6 +1,6 @@
 //! The task that owns the core.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use disco_core::{Alarm, Conn, Core, Effect, Filter, Grants, Input, Observed, RegistryView, Stats, Time, Verdict};
 use disco_proto::{Endpoint, Failure, Message, Query};
@@ -39,6 +39,9 @@ pub(crate) enum Event {
 /// How often what has changed is written to disk. What is younger, clients bring back by themselves.
 const KEEP: std::time::Duration = std::time::Duration::from_secs(2);
 
+/// Connections written to at once, a few milliseconds' worth; then those who speak are heard again.
+const WRITES: usize = 1024;
+
 /// Events taken at once.
 const BATCH: usize = 256;
 
@@ -57,14 +60,19 @@ pub(crate) async fn run(
     tokio::pin!(stopping);
     let mut keep = tokio::time::interval(KEEP);
     keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut shell =
-        Shell { outboxes: HashMap::new(), passes: HashMap::new(), watchers: broadcast::Sender::new(BEHIND) };
+    let mut shell = Shell {
+        outboxes: HashMap::new(),
+        passes: HashMap::new(),
+        unwritten: VecDeque::new(),
+        watchers: broadcast::Sender::new(BEHIND),
+    };
     let mut batch = Vec::with_capacity(BATCH);
     let mut effects = Vec::new();
     let alarm = tokio::time::sleep_until(start);
     tokio::pin!(alarm);
     let mut alarm_at: Option<Time> = None;
     loop {
+        shell.flush();
         let deadline = core.next_deadline();
         if deadline != alarm_at {
             alarm_at = deadline;
@@ -105,6 +113,7 @@ pub(crate) async fn run(
                 core.handle(start.elapsed(), Input::Tick, &mut effects);
                 shell.carry_out(&mut effects);
             }
+            () = std::future::ready(()), if !shell.unwritten.is_empty() => {}
             // Also when nobody has anything to say.
             () = std::future::ready(()), if store.as_ref().is_some_and(Store::copying) => {
                 if let Some(store) = &mut store {
@@ -116,6 +125,9 @@ pub(crate) async fn run(
     }
     core.handle(start.elapsed(), Input::Stopping { retry_after: RETRY_AFTER }, &mut effects);
     shell.carry_out(&mut effects);
+    while !shell.unwritten.is_empty() {
+        shell.flush();
+    }
     if let Some(mut store) = store {
         store.keep(&core).await;
     }
@@ -182,21 +194,36 @@ struct Shell {
     outboxes: HashMap<Conn, Outbox>,
     /// Those of peers whose grants may change.
     passes: HashMap<Conn, Pass>,
+    /// Connections that wait for what is encoded to be written.
+    unwritten: VecDeque<Conn>,
     watchers: broadcast::Sender<Observed>,
 }
 
 impl Shell {
+    /// Writes to some of those that wait for it.
+    fn flush(&mut self) {
+        for conn in self.unwritten.drain(..self.unwritten.len().min(WRITES)) {
+            if let Some(outbox) = self.outboxes.get_mut(&conn) {
+                outbox.flush();
+            }
+        }
+    }
+
     fn carry_out(&mut self, effects: &mut Vec<Effect>) {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Send(conn, message) => {
-                    if let Some(outbox) = self.outboxes.get(&conn) {
-                        outbox.send(message);
+                    if let Some(outbox) = self.outboxes.get_mut(&conn)
+                        && outbox.send(message)
+                    {
+                        self.unwritten.push_back(conn);
                     }
                 }
                 // Without its outbox, the connection's task sends what it still has and ends.
                 Effect::Close(conn) => {
-                    self.outboxes.remove(&conn);
+                    if let Some(mut outbox) = self.outboxes.remove(&conn) {
+                        outbox.flush();
+                    }
                     self.passes.remove(&conn);
                 }
                 Effect::Alarm(Alarm::BrakeOn { overdue, hosts }) => {

@@ -11,6 +11,8 @@ mod disco;
 mod manifests;
 #[path = "it/server.rs"]
 mod server;
+#[path = "it/stopping.rs"]
+mod stopping;
 #[path = "it/support.rs"]
 mod support;
 #[path = "it/unavailable.rs"]

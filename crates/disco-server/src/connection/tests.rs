@@ -50,6 +50,6 @@ async fn a_line_without_an_end_is_refused_and_the_connection_closed() {
 }
 
 async fn talk(reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin, events: mpsc::Sender<Event>) {
-    let talk = Talk { conn: Conn(1), pass: Pass::Fixed(Grants::Everything), buffered: false };
+    let talk = Talk { conn: Conn(1), pass: Pass::Fixed(Grants::Everything), buffered: false, direct: None };
     run(talk, reader, writer, &Traffic::default(), &events).await;
 }

@@ -28,7 +28,8 @@ impl World {
         tokio::spawn(registry::run(core, received, None, None, stop.clone()));
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(ours);
-        let talk = connection::Talk { conn: Conn(1), pass: Pass::Fixed(Grants::Everything), buffered: false };
+        let talk =
+            connection::Talk { conn: Conn(1), pass: Pass::Fixed(Grants::Everything), buffered: false, direct: None };
         let client = events.clone();
         tokio::spawn(async move { connection::run(talk, reader, writer, &Traffic::default(), &client).await });
         let mut world = Self { handle: Handle::new(&events), provider: BufReader::new(theirs), stop };

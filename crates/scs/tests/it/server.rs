@@ -19,9 +19,9 @@ use crate::support::Place;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that runs, killed when dropped.
-struct Server {
+pub struct Server {
     child: Child,
-    disco: SocketAddr,
+    pub disco: SocketAddr,
     http: Option<SocketAddr>,
     log: Arc<std::sync::Mutex<String>>,
 }
@@ -35,7 +35,7 @@ impl Drop for Server {
 
 impl Server {
     /// Starts it and waits until it says that it is ready.
-    fn start(place: &Place, arguments: &[&str]) -> Self {
+    pub fn start(place: &Place, arguments: &[&str]) -> Self {
         let mut command = place.command(&["server", "--log", "json"]);
         let mut child = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -57,7 +57,11 @@ impl Server {
         Self { child, disco: address("disco").unwrap(), http: address("http"), log }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
