@@ -156,8 +156,8 @@ fn ensure(
         return Err(missing());
     }
     // A directory with something in it (the parent came with it) is not ours to delete; an empty one may be what an
-    // interrupted call left.
-    let borrowed = there && fs::read_dir(&place).is_ok_and(|mut it| it.next().is_some());
+    // interrupted call left. What comes with a copy of the parent was ours before.
+    let borrowed = wanted == For::Use && there && fs::read_dir(&place).is_ok_and(|mut it| it.next().is_some());
     fs::create_dir_all(&place).map_err(|error| failed(id, format!("make {shown}"), error))?;
     marker::make(id, directory)?;
     let marker = Marker { place: Some(shown), inside, borrowed, ..Marker::new(METHOD, request, wanted) };
