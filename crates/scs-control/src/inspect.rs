@@ -16,6 +16,7 @@ use scs_api::inspect::{Explanation, Instance, Version};
 use scs_api::log::{LogLine, LogQuery};
 use scs_api::routes::{ExecQuery, Pruned};
 use scs_manifest::compiled::{Query, RequireMethod};
+use scs_plan::slot::Slot;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -28,6 +29,17 @@ pub struct InstanceQuery {
     pub service: Option<String>,
     /// Role.
     pub role: Option<String>,
+}
+
+impl InstanceQuery {
+    /// Whether a slot is asked for.
+    #[must_use]
+    pub fn matches(&self, slot: &Slot) -> bool {
+        let matches = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|it| it == is);
+        matches(&self.environment, &slot.environment)
+            && matches(&self.service, &slot.service)
+            && matches(&self.role, &slot.role)
+    }
 }
 
 impl Handle {
@@ -49,19 +61,11 @@ impl Handle {
     /// Instances as their hosts see them, by name.
     #[must_use]
     pub fn instances(&self, query: &InstanceQuery) -> Vec<Instance> {
-        let matches = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|it| it == is);
         let all = self.shared.reports().into_iter().flat_map(|host| {
             let name = host.host;
             host.slots.into_iter().map(move |report| Instance { host: name.clone(), report })
         });
-        let mut found: Vec<Instance> = all
-            .filter(|it| {
-                let slot = &it.report.slot;
-                matches(&query.environment, &slot.environment)
-                    && matches(&query.service, &slot.service)
-                    && matches(&query.role, &slot.role)
-            })
-            .collect();
+        let mut found: Vec<Instance> = all.filter(|it| query.matches(&it.report.slot)).collect();
         found.sort_by(|a, b| a.report.slot.cmp(&b.report.slot));
         found
     }

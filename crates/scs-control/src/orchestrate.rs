@@ -7,6 +7,7 @@ mod commit;
 mod down;
 mod events;
 mod follow;
+mod losses;
 mod moves;
 mod planning;
 mod roles;
@@ -17,6 +18,7 @@ mod volumes;
 pub use events::EventStream;
 pub use roles::RoleAction;
 
+pub(crate) use losses::{Outlook, keep_places};
 pub(crate) use moves::Moves;
 pub(crate) use roles::no_instance;
 pub(crate) use volumes::{next, volume_at};

@@ -64,7 +64,7 @@ pub(crate) struct Failure {
 impl Tracker {
     /// Goals of a change that stands in the assignments of `revision`; `before` is what hosts reported until then.
     pub(crate) fn new(now: Instant, revision: u64, goals: Vec<Goal>, before: &[HostReport]) -> Self {
-        let reports = by_slot(before);
+        let reports = by_slot(before, &goals);
         let courses = goals.iter().map(|goal| Course {
             settled: None,
             stage: Stage::Untaken,
@@ -91,7 +91,7 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         self.watch_hosts(now, reports, out);
-        let slots = by_slot(reports);
+        let slots = by_slot(reports, &self.goals);
         let revisions: HashMap<&str, u64> = reports.iter().map(|it| (it.host.as_str(), it.revision)).collect();
         for at in 0..self.goals.len() {
             if self.courses[at].settled.is_some() {
@@ -268,8 +268,11 @@ enum Standing {
     Hopeless(String),
 }
 
-fn by_slot(reports: &[HostReport]) -> HashMap<&Slot, &SlotReport> {
-    reports.iter().flat_map(|report| &report.slots).map(|it| (&it.slot, it)).collect()
+/// What is said of each slot by the host that it has to come to be on; another may still have what it left behind.
+fn by_slot<'a>(reports: &'a [HostReport], goals: &[Goal]) -> HashMap<&'a Slot, &'a SlotReport> {
+    let places: HashMap<&Slot, &str> = goals.iter().map(|it| (&it.slot, it.host.as_str())).collect();
+    let seen = reports.iter().flat_map(|report| report.slots.iter().map(move |it| (report.host.as_str(), it)));
+    seen.filter(|(host, it)| places.get(&it.slot) == Some(host)).map(|(_, it)| (&it.slot, it)).collect()
 }
 
 /// A phase as a step: a verb in the present participle.

@@ -29,7 +29,13 @@ pub struct Options {
     pub state_directory: PathBuf,
     /// Version of the program, for `GET /v1/version`.
     pub version: String,
+    /// A host whose agent has been out of reach for so long is lost: what may start elsewhere does. [`LOSS_GRACE`] unless a test is
+    /// in a hurry.
+    pub loss_grace: Duration,
 }
+
+/// Longer than between two beats of an agent, so that where the server itself is cut off all hosts fall silent within it.
+pub const LOSS_GRACE: Duration = Duration::from_millis(1500);
 
 /// What the control plane works with; the program that wires it chooses the adapters.
 #[derive(Debug, Clone)]
@@ -88,6 +94,7 @@ impl Service {
     pub async fn run(self, shutdown: CancellationToken) {
         let mut tasks = JoinSet::new();
         tasks.spawn(keep::keep_hosts(self.shared.clone()));
+        tasks.spawn(crate::orchestrate::keep_places(self.shared.clone()));
         crate::orchestrate::resume(&Handle { shared: self.shared.clone() }).await;
         tokio::select! {
             () = shutdown.cancelled() => {}

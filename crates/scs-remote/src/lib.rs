@@ -29,7 +29,7 @@ pub use remote::{Connector, Neighbours, Options as RemoteOptions, Remote};
 pub use serve::{Options, serve};
 
 /// How often an agent that has nothing to say says so.
-pub const BEAT: std::time::Duration = std::time::Duration::from_secs(2);
+pub const BEAT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// An agent that has said nothing for so long is taken to be out of reach: three beats.
-pub const SILENCE: std::time::Duration = std::time::Duration::from_secs(6);
+pub const SILENCE: std::time::Duration = std::time::Duration::from_secs(3);

@@ -1,7 +1,7 @@
 //! Requests about hosts.
 
 use super::Api;
-use super::answer::{Answer, events};
+use super::answer::{Answer, events, warned};
 use super::extract::{Document, Part};
 use crate::access::Access;
 use axum::Extension;
@@ -11,8 +11,10 @@ use axum::response::{Json, Response};
 use scs_api::deploy::Caller;
 use scs_api::host::{HostDetails, HostInfo, LabelRequest};
 
-pub(super) async fn list(State(api): State<Api>) -> Answer<Json<Vec<HostInfo>>> {
-    Ok(Json(api.handle.hosts().await?))
+pub(super) async fn list(State(api): State<Api>) -> Answer<Response> {
+    let hosts: Vec<HostInfo> = api.handle.hosts().await?;
+    let alone: Vec<String> = api.handle.alone().iter().map(ToString::to_string).collect();
+    Ok(warned(&alone, Json(hosts)))
 }
 
 pub(super) async fn inspect(
@@ -21,6 +23,7 @@ pub(super) async fn inspect(
     Part(host): Part,
 ) -> Answer<Json<HostDetails>> {
     let mut details = api.handle.host(&host).await?;
+    details.problems.extend(api.handle.waits(|it| it.host == host && access.sees(&it.slot.environment)));
     details.slots.retain(|it| access.sees(&it.slot.environment));
     details.volume_ids.retain(|it| access.sees(it.split('/').next().unwrap_or(it)));
     Ok(Json(details))

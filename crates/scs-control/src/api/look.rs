@@ -73,7 +73,8 @@ pub(super) async fn instances(
     if let Some(environment) = &query.environment {
         access.may(Role::Read, Some(environment))?;
     }
-    let warnings = api.handle.silent_hosts(&query).await?;
+    let mut warnings = api.handle.silent_hosts(&query).await?;
+    warnings.extend(api.handle.waits(|it| query.matches(&it.slot) && access.sees(&it.slot.environment)));
     let mut instances = api.handle.instances(&query);
     instances.retain(|it| access.sees(&it.report.slot.environment));
     Ok(warned(&warnings, Json(instances)))

@@ -58,7 +58,7 @@ pub(super) async fn commit(shared: &Shared, service: &ServiceKey, wish: Wish) ->
     let record = draft.service(service).await?;
     let known = Known::load(shared, service, record).await?;
     check_base(service, &wish, &known)?;
-    let mut warnings = Vec::new();
+    let mut warnings = shared.waits(|it| service.holds(&it.slot));
     if let Some(foreign) = known.foreign_origin(service, &wish.origin) {
         if !wish.take_over {
             return Err(foreign);

@@ -36,8 +36,9 @@ impl Handle {
         }
         let foreign = known.foreign_origin(&service, &request.origin).map(|it| it.message);
         let silent = shared.silent_hosts(|_| true, "the plan goes by what it said last, and puts nothing new there");
+        let waits = shared.waits(|it| service.holds(&it.slot));
         let failed = failed(&shared.reports(), &service, &request.deployment);
-        Ok(PlanResponse { plan, warnings: foreign.into_iter().chain(silent).chain(failed).collect() })
+        Ok(PlanResponse { plan, warnings: foreign.into_iter().chain(silent).chain(waits).chain(failed).collect() })
     }
 }
 
@@ -126,10 +127,15 @@ pub(super) async fn plan(
 ) -> Result<Plan, Problem> {
     let reports = settled_reports(shared, service).await;
     let hosts = hosts(shared, &reports);
+    // What a slot has left behind on another host, which may not even answer, says nothing about it.
+    let is_place = |host: &str, slot: &Slot| {
+        let place = known.record.as_ref().and_then(|it| it.host(&slot.role, slot.index));
+        place.is_none_or(|it| it == host)
+    };
     let observed: Vec<Observed> = reports
         .iter()
         .flat_map(|report| report.slots.iter().map(move |slot| (report, slot)))
-        .filter(|(_, slot)| service.holds(&slot.slot))
+        .filter(|(report, slot)| service.holds(&slot.slot) && is_place(&report.host, &slot.slot))
         .map(|(report, slot)| Observed {
             slot: slot.slot.clone(),
             host: report.host.clone(),

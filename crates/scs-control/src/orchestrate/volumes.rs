@@ -5,13 +5,11 @@ use crate::service::Shared;
 use crate::state::{Draft, Permit, ServiceKey, VolumeRecord, volume_id};
 use scs_api::error::{Code, Problem};
 use scs_manifest::compiled::{Access, Deployment, Volume};
+use scs_plan::loss::EVERYWHERE;
 use scs_plan::plan::{Action, Plan};
 use scs_ports::volume::VolumeId;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-
-/// Methods whose volumes are the same from every host.
-const EVERYWHERE: [&str; 1] = ["nfs"];
 
 /// Records the volumes of every slot of a plan. A known one keeps its id, method and host, or this is an error.
 pub(super) async fn grant(

@@ -9,7 +9,7 @@ use crate::discovery::Discovery;
 use crate::fleet::Fleet;
 use crate::images::Claims;
 use crate::locks::Locks;
-use crate::orchestrate::Moves;
+use crate::orchestrate::{Moves, Outlook};
 use crate::state::{Error as StateError, State, Status};
 use crate::trust::Certifier;
 use crate::vault::Vault;
@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) services: watch::Sender<Vec<String>>,
     /// Why assignments could not be handed over, by host; empty where they were.
     pub(crate) refusals: watch::Sender<BTreeMap<String, Problem>>,
+    /// What waits for lost hosts.
+    pub(crate) outlook: watch::Sender<Outlook>,
     pub(crate) asked_to_end: CancellationToken,
     pub(crate) stopping: CancellationToken,
     /// Requests of the API that are being answered.
@@ -68,6 +70,7 @@ impl Shared {
             changed: watch::Sender::new(0),
             services: watch::Sender::new(Vec::new()),
             refusals: watch::Sender::new(BTreeMap::new()),
+            outlook: watch::Sender::new(Outlook::default()),
             options,
             asked_to_end: CancellationToken::new(),
             stopping: CancellationToken::new(),

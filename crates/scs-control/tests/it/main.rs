@@ -4,6 +4,7 @@ mod api;
 mod changes;
 mod durability;
 mod hosts;
+mod losses;
 mod membership;
 mod moves;
 mod people;

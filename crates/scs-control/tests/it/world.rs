@@ -518,8 +518,14 @@ pub async fn open(directory: &Path, world: &Arc<World>) -> Result<(Service, Hand
         discovery: Arc::new(Registry),
         bundles: Arc::new(Memory::default()),
     };
-    let options = Options { state_directory: directory.to_owned(), version: "1.2.3".to_owned() };
+    let options = options(directory);
     Service::open(options, ports).await.map_err(|error| chain(&error))
+}
+
+/// A host that is lost is lost soon.
+pub fn options(directory: &Path) -> Options {
+    let loss_grace = Duration::from_millis(20);
+    Options { state_directory: directory.to_owned(), version: "1.2.3".to_owned(), loss_grace }
 }
 
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {

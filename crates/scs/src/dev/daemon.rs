@@ -60,7 +60,11 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
             .hint("containers keep running; nothing was changed")
     })?;
     let (control, handle) = scs_control::Service::open(
-        scs_control::Options { state_directory: control_state, version: env!("CARGO_PKG_VERSION").to_owned() },
+        scs_control::Options {
+            state_directory: control_state,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            loss_grace: scs_control::LOSS_GRACE,
+        },
         scs_control::Ports {
             store: Arc::new(store),
             agents: vec![Arc::new(installation.local(agent_handle))],

@@ -132,7 +132,11 @@ async fn with_server(test: impl FnOnce(&Place, &scs_control::Handle) + Send + 's
         discovery: nothing.clone(),
         bundles: nothing,
     };
-    let options = Options { state_directory: state.clone(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    let options = Options {
+        state_directory: state.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        loss_grace: scs_control::LOSS_GRACE,
+    };
     let (service, handle) = Service::open(options, ports).await.unwrap();
     let stop = CancellationToken::new();
     let listener = tokio::net::UnixListener::bind(state.join("scs.sock")).unwrap();

@@ -1,9 +1,9 @@
 //! Hosts that have joined: each a model world of its own, connected to by name.
 
-use super::{Memory, Plane, Registry, World, chain};
+use super::{Memory, Plane, Registry, World, chain, options};
 use scs_control::agents::{Agent, Connect, HostAddress};
 use scs_control::trust::{Certifier, OwnAuthority};
-use scs_control::{Options, Ports, Service};
+use scs_control::{Ports, Service};
 use scs_pki::{Authority, Files, Fingerprint, Identity, Kind, Live, Order};
 use scs_ports::fake;
 use scs_ports::state::{StateStore, Transaction};
@@ -58,8 +58,7 @@ impl Cluster {
             discovery: Arc::new(Registry),
             bundles: Arc::new(Memory::default()),
         };
-        let options = Options { state_directory: directory.to_owned(), version: "1.2.3".to_owned() };
-        let opened = Service::open(options, ports).await.map_err(|error| chain(&error)).expect("opens");
+        let opened = Service::open(options(directory), ports).await.map_err(|error| chain(&error)).expect("opens");
         Plane::run(opened, &self.world("h1"))
     }
 }

@@ -1,0 +1,94 @@
+//! The transaction by which instances of a lost host start elsewhere: places, a tombstone each for what they leave, a line in the history.
+
+use crate::orchestrate::commit::{KEPT, forget_old};
+use crate::service::Shared;
+use crate::state::{Draft, MovedRecord, RevisionRecord, ServiceKey, Status, TombstoneRecord, volume_id, within};
+use scs_api::error::{Code, Problem};
+use scs_manifest::compiled::{Access, Deployment};
+use scs_plan::loss::Relocation;
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+/// Commits what is still so of relocations within one service.
+pub(super) async fn relocate(
+    shared: &Shared,
+    service: &ServiceKey,
+    deployment: &Deployment,
+    relocations: &[Relocation],
+) -> Result<(), Problem> {
+    let who = who(relocations);
+    let _lock = shared.locks.take(service, "start elsewhere", &who)?;
+    let mut draft = shared.state.draft().await;
+    let Some(mut record) = draft.service(service).await?.filter(|it| it.status == Status::Up) else { return Ok(()) };
+    let mut done = Vec::new();
+    for it in relocations {
+        let still = record.host(&it.slot.role, it.slot.index) == Some(it.from.as_str());
+        if still && draft.movement(&it.slot).await?.is_none() {
+            done.push(it);
+        }
+    }
+    if done.is_empty() {
+        return Ok(());
+    }
+    let (now, assigned) = (SystemTime::now(), draft.raise().await?);
+    for it in &done {
+        check_target(shared, &it.to, &mut draft).await?;
+        take_along(it, deployment, &mut draft).await?;
+        // Whatever of it is on the lost host, or comes up there with the host, ends as soon as its agent is back.
+        draft.put_tombstone(&it.slot, &TombstoneRecord { host: it.from.clone(), revision: assigned });
+        if draft.tombstone(&it.slot, &it.to).await?.is_some() {
+            draft.delete_tombstone(&it.slot, &it.to);
+        }
+        let slot = within(&it.slot.role, it.slot.index);
+        let moved = MovedRecord { host: it.to.clone(), who: who.clone(), at: now, forced: false };
+        record.hosts.insert(slot.clone(), it.to.clone());
+        record.moved.insert(slot, moved);
+    }
+    record.revision += 1;
+    let what: Vec<String> = done.iter().map(|it| format!("{} to {}", it.slot.label(), it.to)).collect();
+    let note = RevisionRecord {
+        revision: record.revision,
+        at: now,
+        who: who.clone(),
+        what: format!("move {}", what.join(", ")),
+        changed: Vec::new(),
+        deployment: None,
+        origin: record.origin.clone(),
+    };
+    draft.put_service(service, &record);
+    draft.put_revision(service, &note);
+    forget_old(shared, service, KEPT, &mut draft).await?;
+    draft.commit().await?;
+    tracing::warn!(service = %service, "{who}: {}", note.what);
+    shared.refresh().await?;
+    Ok(())
+}
+
+/// As it stands in the history and in plans.
+fn who(relocations: &[Relocation]) -> String {
+    let hosts: BTreeSet<&str> = relocations.iter().map(|it| it.from.as_str()).collect();
+    let word = if hosts.len() == 1 { "host" } else { "hosts" };
+    format!("loss of {word} {}", hosts.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Makes the commit fail where the new host is removed meanwhile.
+async fn check_target(shared: &Shared, to: &str, draft: &mut Draft<'_>) -> Result<(), Problem> {
+    let joined = shared.fleet.members().get(to).is_none_or(|it| it.address.is_some());
+    if joined && draft.host(to).await?.is_none() {
+        return Err(Problem::new(Code::StalePlan, format!("host {to} has been removed")));
+    }
+    Ok(())
+}
+
+/// Volumes that are the same from everywhere count as being where they are used.
+async fn take_along(it: &Relocation, deployment: &Deployment, draft: &mut Draft<'_>) -> Result<(), Problem> {
+    let Some(role) = deployment.roles.get(&it.slot.role) else { return Ok(()) };
+    for (name, volume) in &role.volumes {
+        let id = volume_id(&it.slot, name, volume.access == Access::Shared);
+        if let Some(mut record) = draft.volume(&id).await?.filter(|record| record.host == it.from) {
+            record.host.clone_from(&it.to);
+            draft.put_volume(&record);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Hosts that are lost: what starts elsewhere, what waits and says so, and what happens when they are back.
+
+use crate::world::{Cluster, Plane, blog, origin, until, up};
+use futures_util::StreamExt as _;
+use scs_api::deploy::{Event, PlanRequest};
+use scs_control::InstanceQuery;
+use scs_manifest::compiled::{Deployment, OnHostLoss};
+use scs_plan::plan::Action;
+use std::sync::Arc;
+
+const EVERYTHING: InstanceQuery = InstanceQuery { environment: None, service: None, role: None };
+
+/// Three hosts, and the blog on the first, all of which would go elsewhere.
+async fn start() -> (tempfile::TempDir, Arc<Cluster>, Plane) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cluster = Arc::new(Cluster::default());
+    for host in ["h1", "h2", "h3"] {
+        cluster.put(host, &[]).await;
+    }
+    let plane = cluster.start(directory.path()).await;
+    drain(&plane, true).await;
+    plane.up(&movable()).await.expect("accepted");
+    drain(&plane, false).await;
+    (directory, cluster, plane)
+}
+
+async fn drain(plane: &Plane, drained: bool) {
+    for host in ["h2", "h3"] {
+        plane.handle.mark_drained(host, drained).await.expect("marked");
+    }
+}
+
+fn movable() -> Deployment {
+    let mut deployment = blog("dev", 1);
+    deployment.roles.values_mut().for_each(|role| role.on_host_loss = OnHostLoss::Elsewhere);
+    deployment
+}
+
+fn waits(plane: &Plane) -> Vec<String> {
+    plane.handle.waits(|it| EVERYTHING.matches(&it.slot))
+}
+
+async fn runs(cluster: &Cluster, host: &str, expected: &[&str]) {
+    until(&format!("{host} runs what it should"), || {
+        let there = cluster.world(host).running();
+        if there == expected { Ok(()) } else { Err(there) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_may_starts_elsewhere_and_leaves_the_host_when_it_is_back() {
+    let (_directory, cluster, plane) = start().await;
+    cluster.world("h1").answers(false);
+    runs(&cluster, "h2", &["dev/blog/wordpress"]).await;
+    assert_eq!(cluster.world("h1").running().len(), 2, "what runs there runs on");
+    let history = plane.handle.history("dev", "blog").await.expect("kept");
+    assert_eq!((history[0].who.as_str(), history[0].what.as_str()), ("loss of host h1", "move wordpress to h2"));
+    let request = PlanRequest { deployment: movable(), origin: origin(), reset_placement: false };
+    let planned = plane.handle.plan("dev", "blog", request).await.expect("a plan");
+    let step = planned.plan.steps.iter().find(|it| it.slot.role == "wordpress").expect("planned");
+    assert_eq!((&step.action, step.host.as_str()), (&Action::Keep, "h2"));
+    assert!(step.notes[0].starts_with("loss of host h1 moved it to h2 on "), "{:?}", step.notes);
+
+    cluster.world("h1").answers(true);
+    runs(&cluster, "h1", &["dev/blog/mysql"]).await;
+    until("its tombstone is done", || match cluster.world("h1").assigned().tombstones {
+        left if left.is_empty() => Ok(()),
+        left => Err(left),
+    })
+    .await;
+    assert_eq!(cluster.world("h2").running(), ["dev/blog/wordpress"], "it stays where it is now");
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_holds_a_permit_is_waited_for_and_that_is_said_everywhere() {
+    let (_directory, cluster, plane) = start().await;
+    assert!(waits(&plane).is_empty());
+    cluster.world("h1").answers(false);
+    let expected =
+        "dev/blog/mysql waits for host h1, which holds its volume data: it may still write to it, so nobody else may";
+    until("it is said", || match waits(&plane) {
+        said if said == [expected] => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    runs(&cluster, "h2", &["dev/blog/wordpress"]).await;
+    let base = plane.plan(&movable()).await.expect("a plan");
+    let mut events = plane.handle.up("dev", "blog", up(&movable(), base)).await.expect("accepted");
+    let first = events.next().await;
+    assert!(matches!(&first, Some(Event::Warning { message }) if message == expected), "{first:?}");
+    drop(events);
+    assert!(cluster.world("h2").model().volumes.is_empty() && cluster.world("h3").model().volumes.is_empty());
+
+    cluster.world("h1").answers(true);
+    until("nothing waits", || match waits(&plane) {
+        left if left.is_empty() => Ok(()),
+        left => Err(left),
+    })
+    .await;
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_cut_off_moves_nothing() {
+    let (_directory, cluster, plane) = start().await;
+    for host in ["h1", "h2"] {
+        cluster.world(host).answers(false);
+    }
+    until("it knows", || plane.handle.alone().map(drop).ok_or(())).await;
+    assert!(plane.handle.alone().expect("alone").to_string().starts_with("2 of 3 hosts do not answer"));
+    until("both wait", || match waits(&plane) {
+        both if both.len() == 2 => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    assert_eq!(plane.handle.history("dev", "blog").await.expect("kept")[0].what, "up", "nothing was changed");
+    assert!(cluster.world("h3").running().is_empty());
+
+    // One of them is back: now it is the other that is lost.
+    cluster.world("h2").answers(true);
+    runs(&cluster, "h2", &["dev/blog/wordpress"]).await;
+    assert_eq!(plane.handle.alone(), None);
+    plane.stop().await;
+}

@@ -1,0 +1,242 @@
+//! Host loss: what starts elsewhere when the agent of a host has been out of reach for long enough, and what waits for it.
+//!
+//! Who is out of reach is not known to be dead: its containers may run on. So only what does no harm when it runs twice for a while goes
+//! elsewhere. Where most hosts are out of reach at once, it is the one who looks that is cut off, and nothing goes anywhere.
+
+use crate::placement::{Host, Placer, Unplaceable};
+use crate::slot::Slot;
+use scs_manifest::compiled::{Access, OnHostLoss, Role};
+use std::fmt;
+use std::time::Duration;
+
+#[cfg(test)]
+mod tests;
+
+/// Methods whose volumes are the same from every host.
+pub const EVERYWHERE: [&str; 1] = ["nfs"];
+
+/// Whether the agent of a host answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contact {
+    /// It does.
+    Answers,
+    /// It has not yet, and nobody has given up.
+    Connecting,
+    /// It has not for so long.
+    Silent(Duration),
+}
+
+/// A host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// As placement sees it; a host that does not answer takes nothing, whatever it says here.
+    pub host: Host,
+    /// Whether its agent answers.
+    pub contact: Contact,
+}
+
+/// An instance, and where it is wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resident<'a> {
+    /// Which.
+    pub slot: Slot,
+    /// Its role.
+    pub role: &'a Role,
+    /// Its host.
+    pub host: &'a str,
+    /// Whether it stays where it is whatever happens: it is stopped by hand, or being moved.
+    pub stays: bool,
+}
+
+/// An instance that goes elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relocation {
+    /// Which.
+    pub slot: Slot,
+    /// Host that is lost.
+    pub from: String,
+    /// Host that it starts on.
+    pub to: String,
+}
+
+/// An instance that would go elsewhere and cannot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// Which.
+    pub slot: Slot,
+    /// Host that it waits for.
+    pub host: String,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why an instance waits for its host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Its host holds the permits of these volumes, and nobody can take them from it without its word.
+    Permits(Vec<String>),
+    /// What is in these volumes lies there.
+    Data(Vec<String>),
+    /// No other host may run it.
+    Unplaceable(Unplaceable),
+    /// Most hosts are out of reach.
+    Alone(Alone),
+}
+
+/// Most hosts are out of reach: it is probably the one who looks that is cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alone {
+    /// How many do not answer.
+    pub silent: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+/// What follows for one service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// What goes elsewhere.
+    pub relocations: Vec<Relocation>,
+    /// What waits.
+    pub waits: Vec<Wait>,
+}
+
+/// What is known of the hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Losses {
+    hosts: Vec<Host>,
+    lost: Vec<String>,
+    alone: Option<Alone>,
+    next: Option<Duration>,
+}
+
+impl Losses {
+    /// Of hosts that are lost once they have been silent for `grace`.
+    #[must_use]
+    pub fn of(standings: Vec<Standing>, grace: Duration) -> Self {
+        let of = standings.len();
+        let silent = standings.iter().filter(|it| it.contact != Contact::Answers).count();
+        let mut losses = Self { hosts: Vec::new(), lost: Vec::new(), alone: None, next: None };
+        for Standing { mut host, contact } in standings {
+            match contact {
+                Contact::Answers => {}
+                Contact::Connecting => drop(host.closed.get_or_insert_with(|| "has not answered yet".to_owned())),
+                Contact::Silent(since) => {
+                    host.closed.get_or_insert_with(|| "does not answer".to_owned());
+                    match grace.checked_sub(since).filter(|left| !left.is_zero()) {
+                        Some(left) => losses.next = Some(losses.next.map_or(left, |next| next.min(left))),
+                        None => losses.lost.push(host.name.clone()),
+                    }
+                }
+            }
+            losses.hosts.push(host);
+        }
+        let alone = silent > 1 && silent * 2 > of && !losses.lost.is_empty();
+        losses.alone = alone.then_some(Alone { silent, of });
+        losses
+    }
+
+    /// Whether any host is lost.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
+    /// Whether a host is lost.
+    #[must_use]
+    pub fn has(&self, host: &str) -> bool {
+        self.lost.iter().any(|it| it == host)
+    }
+
+    /// Whether most hosts are out of reach, so that nothing goes anywhere.
+    #[must_use]
+    pub fn alone(&self) -> Option<Alone> {
+        self.alone
+    }
+
+    /// When the next host is lost if nothing is heard of it.
+    #[must_use]
+    pub fn next(&self) -> Option<Duration> {
+        self.next
+    }
+
+    /// What follows for the instances of one service.
+    #[must_use]
+    pub fn decide(&self, residents: &[Resident<'_>]) -> Decision {
+        let mut decision = Decision::default();
+        let mut placer = Placer::new(&self.hosts);
+        let (leaving, staying): (Vec<_>, Vec<_>) = residents.iter().partition(|it| self.leaves(it));
+        // Those that stay where they are come first, so that the others spread beside them.
+        for it in staying {
+            placer.hold(&it.role.name, &it.role.placement, it.host);
+        }
+        for it in leaving {
+            let why = match (self.alone, held_back(it.role)) {
+                (Some(alone), _) => Why::Alone(alone),
+                (None, Some(why)) => why,
+                (None, None) => match placer.place(&it.role.name, &it.role.placement, None) {
+                    Ok(to) => {
+                        let relocation =
+                            Relocation { slot: it.slot.clone(), from: it.host.to_owned(), to: to.to_owned() };
+                        decision.relocations.push(relocation);
+                        continue;
+                    }
+                    Err(unplaceable) => Why::Unplaceable(unplaceable),
+                },
+            };
+            placer.hold(&it.role.name, &it.role.placement, it.host);
+            decision.waits.push(Wait { slot: it.slot.clone(), host: it.host.to_owned(), why });
+        }
+        decision
+    }
+
+    fn leaves(&self, it: &Resident<'_>) -> bool {
+        it.role.on_host_loss == OnHostLoss::Elsewhere && !it.stays && self.has(it.host)
+    }
+}
+
+/// Why the volumes of a role keep it from starting on another host.
+fn held_back(role: &Role) -> Option<Why> {
+    let of = |exclusive: bool| -> Vec<String> {
+        let volumes = role.volumes.iter().filter(|(_, it)| (it.access == Access::Single) == exclusive);
+        let bound = volumes.filter(|(_, it)| exclusive || !EVERYWHERE.contains(&it.method.as_str()));
+        bound.map(|(name, _)| name.clone()).collect()
+    };
+    let (permits, data) = (of(true), of(false));
+    if !permits.is_empty() {
+        return Some(Why::Permits(permits));
+    }
+    (!data.is_empty()).then_some(Why::Data(data))
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { slot, host, why } = self;
+        write!(f, "{slot} waits for host {host}")?;
+        match why {
+            Why::Permits(volumes) => {
+                let them = if volumes.len() == 1 { "it" } else { "them" };
+                let volumes = names(volumes);
+                write!(f, ", which holds its {volumes}: it may still write to {them}, so nobody else may")
+            }
+            Why::Data(volumes) => write!(f, ", where its {} is", names(volumes)),
+            Why::Unplaceable(why) => write!(f, ": {why}"),
+            Why::Alone(alone) => write!(f, ": {alone}"),
+        }
+    }
+}
+
+impl fmt::Display for Alone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { silent, of } = self;
+        write!(
+            f,
+            "{silent} of {of} hosts do not answer, so it is probably this server that is cut off, and nothing is started elsewhere"
+        )
+    }
+}
+
+fn names(volumes: &[String]) -> String {
+    let word = if volumes.len() == 1 { "volume" } else { "volumes" };
+    format!("{word} {}", volumes.join(", "))
+}
