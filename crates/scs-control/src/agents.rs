@@ -191,6 +191,8 @@ pub enum Reachability {
         since: SystemTime,
         /// Why, in words that follow "host NAME does not answer: ".
         why: String,
+        /// Whether the host itself does, by refusing or ending connections: then it is only the agent that is away.
+        host_answers: bool,
     },
 }
 

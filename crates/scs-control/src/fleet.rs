@@ -28,13 +28,17 @@ pub(crate) struct Member {
 pub(crate) struct Silent {
     pub(crate) since: SystemTime,
     pub(crate) why: String,
+    /// Whether it is only its agent that is away.
+    pub(crate) host_answers: bool,
 }
 
 impl Member {
     /// Since when, and why, it does not answer; `None` while it does, or is only just being connected to.
     pub(crate) fn silent(&self) -> Option<Silent> {
         match &*self.agent.reachable().borrow() {
-            Reachability::Unreachable { since, why } => Some(Silent { since: *since, why: why.clone() }),
+            Reachability::Unreachable { since, why, host_answers } => {
+                Some(Silent { since: *since, why: why.clone(), host_answers: *host_answers })
+            }
             Reachability::Connecting | Reachability::Reachable { .. } => None,
         }
     }

@@ -152,7 +152,7 @@ impl Handle {
 fn info(name: &str, record: Option<&HostRecord>, member: Option<&Member>, load: &Load) -> HostInfo {
     let answers = match member.map(|it| it.agent.reachable().borrow().clone()) {
         Some(Reachability::Reachable { .. }) => Answers::Yes,
-        Some(Reachability::Unreachable { since, why }) => Answers::No { since, why },
+        Some(Reachability::Unreachable { since, why, .. }) => Answers::No { since, why },
         Some(Reachability::Connecting) | None => Answers::Connecting,
     };
     let labels = record.map(|it| it.labels.clone()).or_else(|| member.map(|it| it.labels.clone()));

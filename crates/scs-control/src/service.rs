@@ -14,6 +14,7 @@ use crate::discovery::Discovery;
 use crate::state::{Error as StateError, State};
 use crate::trust::Certifier;
 use crate::vault::{Error as VaultError, Vault};
+use scs_plan::loss::Grace;
 use scs_ports::state::StateStore;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,13 +30,9 @@ pub struct Options {
     pub state_directory: PathBuf,
     /// Version of the program, for `GET /v1/version`.
     pub version: String,
-    /// A host whose agent has been out of reach for so long is lost: what may start elsewhere does. [`LOSS_GRACE`] unless a test is
-    /// in a hurry.
-    pub loss_grace: Duration,
+    /// When a host that is out of reach is lost, so that what may start elsewhere does.
+    pub loss_grace: Grace,
 }
-
-/// Longer than between two beats of an agent, so that where the server itself is cut off all hosts fall silent within it.
-pub const LOSS_GRACE: Duration = Duration::from_millis(1500);
 
 /// What the control plane works with; the program that wires it chooses the adapters.
 #[derive(Debug, Clone)]

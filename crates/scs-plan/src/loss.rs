@@ -22,8 +22,26 @@ pub enum Contact {
     Answers,
     /// It has not yet, and nobody has given up.
     Connecting,
-    /// It has not for so long.
+    /// It has not for so long, though its host is there: only the agent is away, started anew perhaps.
+    Away(Duration),
+    /// Nothing has been heard of the host for so long.
     Silent(Duration),
+}
+
+/// How long after it was found out of reach a host counts as lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grace {
+    /// One of which nothing is heard. Longer than between two beats of an agent, so that where it is the one who looks that is cut off, all
+    /// hosts fall silent within it.
+    pub silent: Duration,
+    /// One whose agent alone is away: long enough for an upgrade. Its containers run, but nobody looks after them.
+    pub away: Duration,
+}
+
+impl Default for Grace {
+    fn default() -> Self {
+        Self { silent: Duration::from_millis(1500), away: Duration::from_secs(20) }
+    }
 }
 
 /// A host.
@@ -111,23 +129,26 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Of hosts that are lost once they have been silent for `grace`.
+    /// Of these hosts.
     #[must_use]
-    pub fn of(standings: Vec<Standing>, grace: Duration) -> Self {
+    pub fn of(standings: Vec<Standing>, grace: Grace) -> Self {
         let of = standings.len();
-        let silent = standings.iter().filter(|it| it.contact != Contact::Answers).count();
+        let silent =
+            standings.iter().filter(|it| matches!(it.contact, Contact::Connecting | Contact::Silent(_))).count();
         let mut losses = Self { hosts: Vec::new(), lost: Vec::new(), alone: None, next: None };
         for Standing { mut host, contact } in standings {
-            match contact {
-                Contact::Answers => {}
-                Contact::Connecting => drop(host.closed.get_or_insert_with(|| "has not answered yet".to_owned())),
-                Contact::Silent(since) => {
-                    host.closed.get_or_insert_with(|| "does not answer".to_owned());
-                    match grace.checked_sub(since).filter(|left| !left.is_zero()) {
-                        Some(left) => losses.next = Some(losses.next.map_or(left, |next| next.min(left))),
-                        None => losses.lost.push(host.name.clone()),
-                    }
-                }
+            let left = match contact {
+                Contact::Answers | Contact::Connecting => None,
+                Contact::Away(since) => Some(grace.away.saturating_sub(since)),
+                Contact::Silent(since) => Some(grace.silent.saturating_sub(since)),
+            };
+            if contact != Contact::Answers {
+                host.closed.get_or_insert_with(|| "does not answer".to_owned());
+            }
+            match left {
+                None => {}
+                Some(Duration::ZERO) => losses.lost.push(host.name.clone()),
+                Some(left) => losses.next = Some(losses.next.map_or(left, |next| next.min(left))),
             }
             losses.hosts.push(host);
         }

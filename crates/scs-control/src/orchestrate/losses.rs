@@ -27,8 +27,11 @@ pub(crate) struct Outlook {
     pub(crate) waits: Vec<Wait>,
 }
 
-/// Since when hosts are out of reach: as their agents say, and by our own clock, which is never set.
-type Silences = BTreeMap<String, (SystemTime, Instant)>;
+/// Hosts that are out of reach, how their agents say so, and since when by our own clock, which is never set.
+type Silences = BTreeMap<String, (How, Instant)>;
+
+/// Since when a host is out of reach, and whether it is only its agent that is away.
+type How = (SystemTime, bool);
 
 impl Shared {
     /// Instances that wait for a lost host, a sentence each.
@@ -80,11 +83,11 @@ pub(crate) async fn keep_places(shared: Arc<Shared>) {
 }
 
 fn note(members: &Members, silences: &mut Silences) {
-    let silent = |name: &String| members.get(name).and_then(|it| it.silent()).map(|it| it.since);
-    silences.retain(|name, (since, _)| silent(name) == Some(*since));
+    let silent = |name: &String| members.get(name).and_then(|it| it.silent()).map(|it| (it.since, it.host_answers));
+    silences.retain(|name, (how, _)| silent(name) == Some(*how));
     for name in members.keys() {
-        if let Some(since) = silent(name) {
-            silences.entry(name.clone()).or_insert_with(|| (since, Instant::now()));
+        if let Some(how) = silent(name) {
+            silences.entry(name.clone()).or_insert_with(|| (how, Instant::now()));
         }
     }
 }
@@ -125,7 +128,8 @@ async fn settle(shared: &Shared, members: &Members, silences: &Silences) -> Resu
 
 fn standings(shared: &Shared, members: &Members, silences: &Silences) -> Vec<Standing> {
     let contact = |name: &String| match (silences.get(name), members.get(name)) {
-        (Some((_, since)), _) => Contact::Silent(since.elapsed()),
+        (Some(((_, true), since)), _) => Contact::Away(since.elapsed()),
+        (Some(((_, false), since)), _) => Contact::Silent(since.elapsed()),
         (None, Some(member)) if matches!(*member.agent.reachable().borrow(), Reachability::Reachable { .. }) => {
             Contact::Answers
         }

@@ -3,8 +3,9 @@
 use crate::world::{Cluster, Plane, blog, origin, until, up};
 use futures_util::StreamExt as _;
 use scs_api::deploy::{Event, PlanRequest};
+use scs_api::error::Code;
 use scs_control::InstanceQuery;
-use scs_manifest::compiled::{Deployment, OnHostLoss};
+use scs_manifest::compiled::{Deployment, Fence, OnHostLoss};
 use scs_plan::plan::Action;
 use std::sync::Arc;
 
@@ -122,5 +123,16 @@ async fn a_server_that_is_cut_off_moves_nothing() {
     cluster.world("h2").answers(true);
     runs(&cluster, "h2", &["dev/blog/wordpress"]).await;
     assert_eq!(plane.handle.alone(), None);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_nobody_would_keep_is_refused() {
+    let (_directory, _cluster, plane) = start().await;
+    let mut leased = movable();
+    leased.roles["mysql"].fence = Fence::Lease;
+    let refused = plane.plan(&leased).await.expect_err("refused");
+    assert_eq!(refused.code, Code::BadRequest);
+    assert!(refused.message.contains("`fence: lease`") && refused.hint.is_some(), "{refused:?}");
     plane.stop().await;
 }

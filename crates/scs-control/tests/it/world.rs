@@ -27,6 +27,7 @@ use scs_control::store::Embedded;
 use scs_control::{EventStream, Handle, Options, Ports, Service};
 use scs_manifest::compiled::{Deployment, Role};
 use scs_plan::change::{ChangeKind, classify};
+use scs_plan::loss::Grace;
 use scs_plan::slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -127,7 +128,7 @@ impl World {
         self.reachable.send_replace(if answers {
             Reachability::Reachable { since }
         } else {
-            Reachability::Unreachable { since, why }
+            Reachability::Unreachable { since, why, host_answers: false }
         });
     }
 
@@ -524,7 +525,7 @@ pub async fn open(directory: &Path, world: &Arc<World>) -> Result<(Service, Hand
 
 /// A host that is lost is lost soon.
 pub fn options(directory: &Path) -> Options {
-    let loss_grace = Duration::from_millis(20);
+    let loss_grace = Grace { silent: Duration::from_millis(20), ..Grace::default() };
     Options { state_directory: directory.to_owned(), version: "1.2.3".to_owned(), loss_grace }
 }
 

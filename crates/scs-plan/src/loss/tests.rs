@@ -1,6 +1,6 @@
 //! Host loss over a few hosts.
 
-use super::{Contact, Decision, Losses, Resident, Standing};
+use super::{Contact, Decision, Grace, Losses, Resident, Standing};
 use crate::fixture::{role, volume};
 use crate::placement::Host;
 use crate::slot::Slot;
@@ -8,7 +8,8 @@ use scs_manifest::compiled::Role;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Grace = Grace { silent: Duration::from_secs(2), away: Duration::from_secs(10) };
+const AWAY: Contact = Contact::Away(Duration::from_secs(10));
 const LOST: Contact = Contact::Silent(Duration::from_secs(3));
 use Contact::{Answers, Connecting};
 
@@ -66,8 +67,11 @@ fn a_host_is_lost_only_after_a_while() {
     assert!(!briefly.any());
     assert_eq!(briefly.next(), Some(Duration::from_millis(1500)));
     assert!(!losses(&[Connecting, Answers, Answers]).any());
-    let exactly = losses(&[Contact::Silent(GRACE), Answers, Answers]);
+    let exactly = losses(&[Contact::Silent(GRACE.silent), Answers, Answers]);
     assert_eq!((exactly.has("h1"), exactly.next()), (true, None));
+    let away = losses(&[Contact::Away(Duration::from_secs(3)), Answers, Answers]);
+    assert_eq!((away.any(), away.next()), (false, Some(Duration::from_secs(7))), "its agent is started anew");
+    assert!(losses(&[AWAY, Answers, Answers]).has("h1"));
 }
 
 #[test]
@@ -116,6 +120,7 @@ fn where_most_hosts_are_out_of_reach_nothing_goes_anywhere() {
         assert!(lost.alone().is_some() && decision.relocations.is_empty(), "{cut_off:?}: {decision:?}");
         assert!(waits(&decision)[0].contains("probably this server that is cut off"), "{decision:?}");
     }
+    assert_eq!(losses(&[AWAY, AWAY, Answers]).alone(), None, "their hosts are heard of");
     let half = losses(&[LOST, Answers]);
     assert_eq!(half.alone(), None);
     assert_eq!(to(&half.decide(&residents(&goes, &["h1"]))), [(0, "h2")]);

@@ -63,7 +63,7 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
         scs_control::Options {
             state_directory: control_state,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            loss_grace: scs_control::LOSS_GRACE,
+            loss_grace: Default::default(),
         },
         scs_control::Ports {
             store: Arc::new(store),

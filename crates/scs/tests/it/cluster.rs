@@ -38,7 +38,8 @@ impl Agent for Nothing {
     }
     fn reachable(&self) -> watch::Receiver<Reachability> {
         let why = "connection refused".to_owned();
-        watch::Sender::new(Reachability::Unreachable { since: SystemTime::UNIX_EPOCH, why }).subscribe()
+        watch::Sender::new(Reachability::Unreachable { since: SystemTime::UNIX_EPOCH, why, host_answers: true })
+            .subscribe()
     }
     async fn assign(&self, _: Assignments) -> Result<(), Problem> {
         none()
@@ -135,7 +136,7 @@ async fn with_server(test: impl FnOnce(&Place, &scs_control::Handle) + Send + 's
     let options = Options {
         state_directory: state.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        loss_grace: scs_control::LOSS_GRACE,
+        loss_grace: Default::default(),
     };
     let (service, handle) = Service::open(options, ports).await.unwrap();
     let stop = CancellationToken::new();
