@@ -172,11 +172,11 @@ impl Images {
         let stream = match cache.get(digest).await {
             Ok(stream) => stream?,
             Err(error) => {
-                warn(progress, &format!("cache {} is passed over", cache.name()), &error);
+                warn(progress, &format!("{} is passed over", cache.name()), &error);
                 return None;
             }
         };
-        progress.line(&format!("loading the image of {title} from cache {}", cache.name()));
+        progress.line(&format!("loading the image of {title} from {}", cache.name()));
         let loaded = match self.engine.load(stream).await {
             Ok(()) => self.find(digest).await,
             Err(error) => Err(Error::engine("load the image")(error)),
@@ -184,11 +184,11 @@ impl Images {
         match loaded {
             Ok(Some(image)) => Some(image),
             Ok(None) => {
-                progress.line(&format!("warning: what cache {} has is another image; it is passed over", cache.name()));
+                progress.line(&format!("warning: what {} has is another image; it is passed over", cache.name()));
                 None
             }
             Err(error) => {
-                warn(progress, &format!("cache {} is passed over", cache.name()), &error);
+                warn(progress, &format!("{} is passed over", cache.name()), &error);
                 None
             }
         }
@@ -201,8 +201,8 @@ impl Images {
             Err(error) => Err(error.into()),
         };
         match put {
-            Ok(()) => progress.line(&format!("kept the image in cache {}", cache.name())),
-            Err(error) => warn(progress, &format!("the image is not kept in cache {}", cache.name()), error.as_ref()),
+            Ok(()) => progress.line(&format!("kept the image in {}", cache.name())),
+            Err(error) => warn(progress, &format!("the image is not kept in {}", cache.name()), error.as_ref()),
         }
     }
 

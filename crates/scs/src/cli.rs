@@ -69,6 +69,8 @@ pub enum Command {
     Config(manifest::Config),
     /// Print roles with every default filled in, and their digests, as JSON
     Compile(manifest::Compile),
+    /// Show what one environment does differently from another
+    Diff(manifest::Diff),
     /// Print the JSON Schema of a manifest
     Schema(manifest::Schema),
 
@@ -85,6 +87,8 @@ pub enum Command {
     Stop(change::Roles),
     /// Start roles that were stopped
     Start(change::Roles),
+    /// Bring about a named placement of the service, e.g. that of the quiet hours
+    Layout(things::Layout),
     /// Move a role to another host, its data included
     Move(change::Move),
     /// Build images and start nothing

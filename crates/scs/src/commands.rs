@@ -9,6 +9,7 @@ mod completion;
 mod config;
 mod context;
 mod dev;
+mod diff;
 mod disco;
 mod docs;
 mod doctor;
@@ -19,6 +20,7 @@ mod explain;
 mod history;
 mod hosts;
 mod init;
+mod layout;
 mod logs;
 mod moves;
 mod people;
@@ -62,6 +64,7 @@ pub fn run(command: Command, settings: Settings) -> Outcome {
         Command::Validate(args) => validate::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
         Command::Compile(args) => compile::run(&context, &args),
+        Command::Diff(args) => diff::run(&context, &args),
         Command::Schema(args) => schema::run(&context, &args),
         Command::Completion(args) => completion::run(&context, &args),
         Command::Docs(args) => docs::run(&context, &args),
@@ -88,6 +91,7 @@ async fn remote(context: &Context, command: Command) -> Outcome {
         Command::Build(args) => build::run(context, &args).await,
         Command::History(args) => history::run(context, &args).await,
         Command::Rollback(args) => rollback::run(context, &args).await,
+        Command::Layout(args) => layout::run(context, &args).await,
         Command::Ps(args) => ps::run(context, &args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::Exec(args) => exec::run(context, args).await,

@@ -7,7 +7,7 @@ use crate::progress::Tracker;
 use crate::service::Shared;
 use crate::state::ServiceKey;
 use futures_util::future::select_all;
-use scs_api::agent::HostReport;
+use scs_api::agent::{HostReport, Phase};
 use scs_api::deploy::{Address, Event};
 use scs_api::error::{Code, Problem};
 use scs_manifest::compiled::Deployment;
@@ -190,7 +190,10 @@ pub(super) fn addresses(shared: &Shared, service: &ServiceKey, deployment: &Depl
         deployment.roles.values().flat_map(|role| role.provide.iter().map(move |(name, it)| (role, name, it)))
     {
         for (elsewhere, report) in slots.iter().filter(|(_, it)| it.slot.role == role.name) {
-            let Some(seen) = report.container.as_ref().and_then(|it| it.provides.get(endpoint)) else { continue };
+            // What has ended, e.g. where the role was before it moved, is reached no more.
+            let container =
+                report.container.as_ref().filter(|it| it.exit_code.is_none() && report.phase != Phase::Stopped);
+            let Some(seen) = container.and_then(|it| it.provides.get(endpoint)) else { continue };
             addresses.push(Address {
                 role: role.name.clone(),
                 endpoint: endpoint.clone(),

@@ -41,7 +41,7 @@ impl DirectoryCache {
 #[async_trait]
 impl Cache for DirectoryCache {
     fn name(&self) -> String {
-        self.directory.display().to_string()
+        format!("cache {}", self.directory.display())
     }
 
     async fn get(&self, digest: &str) -> Result<Option<Stream>, Error> {

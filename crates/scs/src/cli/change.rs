@@ -83,7 +83,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     scs_manifest::duration::parse(text).ok_or_else(|| "a duration is written 500ms, 30s, 5m or 2h".to_owned())
 }
 
-fn size(text: &str) -> Result<u64, String> {
+/// A size in bytes a second.
+///
+/// # Errors
+/// Where it is none.
+pub fn size(text: &str) -> Result<u64, String> {
     scs_manifest::size::parse(text)
         .filter(|size| *size > 0)
         .ok_or_else(|| "a size is written 500kB, 50MB or 1GiB".to_owned())

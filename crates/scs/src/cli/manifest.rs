@@ -45,6 +45,20 @@ pub struct Compile {
     pub role: Option<String>,
 }
 
+/// `scs diff`
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The two environments
+    #[arg(long, value_name = "ENV", required = true, num_args = 1)]
+    pub env: Vec<String>,
+    /// Manifest to read instead of deployment.yaml; several are merged in their order
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Vec<PathBuf>,
+    /// How it is printed.
+    #[command(flatten)]
+    pub output: Output,
+}
+
 /// `scs schema`
 #[derive(Debug, Args)]
 pub struct Schema {

@@ -1,6 +1,6 @@
-//! Commands that look after secrets, volumes and what is left over.
+//! Commands that look after secrets, volumes, layouts and what is left over.
 
-use super::target::{Output, TakeOver, Target};
+use super::target::{Manifests, Output, TakeOver, Target};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -147,4 +147,47 @@ pub struct Prune {
     /// How it is printed.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// `scs layout`
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Layout {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: LayoutVerb,
+}
+
+/// What `scs layout` does.
+#[derive(Debug, Subcommand)]
+pub enum LayoutVerb {
+    /// List the layouts that the manifests name
+    Ls(Layouts),
+    /// Move the service's roles to where a layout says
+    Apply(ApplyLayout),
+}
+
+/// `scs layout ls`
+#[derive(Debug, Args)]
+pub struct Layouts {
+    /// Which manifests.
+    #[command(flatten)]
+    pub manifests: Manifests,
+    /// How it is printed.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `scs layout apply`
+#[derive(Debug, Args)]
+pub struct ApplyLayout {
+    /// Which manifests.
+    #[command(flatten)]
+    pub manifests: Manifests,
+    /// Most that is copied in a second, e.g. 50MB
+    #[arg(long, value_name = "SIZE", value_parser = super::change::size)]
+    pub bandwidth: Option<u64>,
+    /// Which layout
+    #[arg(value_name = "NAME")]
+    pub name: String,
 }

@@ -41,7 +41,7 @@ pub fn render(plan: &Plan, printer: &Printer, to_stdout: bool) -> String {
             "{} {}{padding}  {}{build}",
             paint(style, &format!("{mark:<3}")),
             paint(NAME, &name(step)),
-            with_hosts(words, step),
+            with_hosts(words, step, hosts(plan).len() > 1),
         );
         for change in &step.changes {
             let _ = writeln!(out, "    {} {}", paint(DIM, "│"), difference(change));
@@ -73,14 +73,17 @@ fn meaning(action: &Action) -> (&'static str, Style, &'static str) {
     }
 }
 
-fn with_hosts(words: &str, step: &Step) -> String {
+fn with_hosts(words: &str, step: &Step, several: bool) -> String {
     match &step.action {
         Action::Move { from } => format!("{words} {from} → {}", step.host),
+        Action::Create if several => format!("{words} on {}", step.host),
         _ => words.to_owned(),
     }
 }
 
-fn difference(change: &Difference) -> String {
+/// One value that differs, in a line.
+#[must_use]
+pub fn difference(change: &Difference) -> String {
     let value =
         |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), |text| text::cut(text, VALUE));
     if is_digest(change) {
@@ -94,6 +97,10 @@ fn difference(change: &Difference) -> String {
 
 fn is_digest(change: &Difference) -> bool {
     change.path.ends_with("digest")
+}
+
+fn hosts(plan: &Plan) -> BTreeSet<&str> {
+    plan.steps.iter().map(|step| step.host.as_str()).collect()
 }
 
 /// What happens, counted: `1 create · 1 live-update · 0 restart · across 2 hosts`.
@@ -114,9 +121,9 @@ pub fn footer(plan: &Plan) -> String {
     let mut parts: Vec<String> =
         counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     parts.push(format!("{restart} restart"));
-    let hosts: BTreeSet<&str> = plan.steps.iter().map(|step| step.host.as_str()).collect();
-    if hosts.len() > 1 {
-        parts.push(format!("across {} hosts", hosts.len()));
+    let hosts = hosts(plan).len();
+    if hosts > 1 {
+        parts.push(format!("across {hosts} hosts"));
     }
     parts.join(" · ")
 }

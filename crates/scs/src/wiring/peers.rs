@@ -102,7 +102,7 @@ fn path(digest: &str) -> String {
 #[async_trait]
 impl Cache for Peers {
     fn name(&self) -> String {
-        "of the other hosts".to_owned()
+        "the other hosts".to_owned()
     }
 
     async fn get(&self, digest: &str) -> Result<Option<Stream>, Error> {
