@@ -106,10 +106,9 @@ pub(crate) async fn run(
 
 async fn announce(discovery: Arc<dyn Discovery>, number: u64, announcement: Announcement) -> Done {
     match AssertUnwindSafe(discovery.provide(announcement.provision.clone())).catch_unwind().await {
-        Ok(result) => {
-            let failure = result.err().map(|error| crate::failure::chain(&*error).join(": "));
-            Done::Told(announcement.told(failure))
-        }
+        Ok(Ok(())) => Done::Told(announcement.told(None)),
+        // Made again until somebody answers: discovery that was out of reach for a while says nothing by itself when it is back.
+        Ok(Err(error)) => Done::Broken(number, announcement, crate::failure::chain(&*error).join(": ")),
         Err(payload) => Done::Broken(number, announcement, crate::failure::panicked(&*payload).message),
     }
 }

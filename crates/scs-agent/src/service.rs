@@ -322,7 +322,9 @@ impl Service {
                 let Some(held) = self.slots.get_mut(&slot) else { return };
                 match failure {
                     Some(failure) => {
-                        tracing::warn!(%slot, %instance, %endpoint, failure, "not announced");
+                        if held.refused.get(&endpoint) != Some(&failure) {
+                            tracing::warn!(%slot, %instance, %endpoint, failure, "not announced");
+                        }
                         held.refused.insert(endpoint, failure);
                     }
                     None => drop(held.refused.remove(&endpoint)),
