@@ -16,6 +16,7 @@ fn help_lists_every_command_and_goes_to_standard_output() {
       validate    Check the manifests; needs no engine and no network
       config      Print the merged manifests, and where each value comes from
       compile     Print roles with every default filled in, and their digests, as JSON
+      diff        Show what one environment does differently from another
       schema      Print the JSON Schema of a manifest
       plan        Show what `scs up` would do
       up          Bring the service up, or to what the manifests say now
@@ -23,6 +24,7 @@ fn help_lists_every_command_and_goes_to_standard_output() {
       restart     Start containers anew
       stop        Stop roles and keep them stopped
       start       Start roles that were stopped
+      layout      Bring about a named placement of the service, e.g. that of the quiet hours
       move        Move a role to another host, its data included
       build       Build images and start nothing
       history     List what was brought up before
