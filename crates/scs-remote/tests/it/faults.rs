@@ -1,7 +1,7 @@
 //! Networks and processes that end, break, or fall silent.
 
 use crate::scripted::Scripted;
-use crate::world::{PATIENCE, Served, World, lost, reached, remote, revision};
+use crate::world::{PATIENCE, Served, World, host_answers, lost, reached, remote, revision};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use scs_api::error::Code;
@@ -35,6 +35,7 @@ async fn an_agent_that_is_started_anew_is_found_again_with_its_newest_report() {
     revision(&*remote, 4).await;
     served.end().await;
     lost(&remote, "").await;
+    assert!(host_answers(&remote), "only its agent is away");
     assert_eq!(remote.report().borrow().revision, 4, "what it said last is kept");
 
     // It has not looked yet: what it saw before is shown on.
@@ -55,6 +56,7 @@ async fn a_host_that_is_not_there_is_named_with_its_address_and_why() {
     served.end().await;
     let remote = remote(address, world.server());
     lost(&remote, "refused").await;
+    assert!(host_answers(&remote), "it refuses");
     let problem = remote.images().await.unwrap_err();
     assert_eq!(problem.code, Code::Unavailable);
     assert_eq!(problem.message, format!("host h2 ({address}) does not answer"));
@@ -95,6 +97,7 @@ async fn a_host_that_falls_silent_is_noticed_and_what_waits_for_it_is_told() {
     .await;
     proxy.stop();
     lost(&remote, "it has said nothing for 2 s").await;
+    assert!(!host_answers(&remote), "nothing is heard of it");
     let Reachability::Unreachable { since, .. } = remote.reachable().borrow().clone() else { panic!("it is back") };
     let problem = removing.await.unwrap().unwrap_err();
     assert_eq!(problem.code, Code::Unavailable);

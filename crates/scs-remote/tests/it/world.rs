@@ -110,6 +110,11 @@ pub async fn lost(remote: &Remote, words: &str) {
     .await;
 }
 
+/// Whether its host is there although its agent is not.
+pub fn host_answers(remote: &Remote) -> bool {
+    matches!(&*remote.reachable().borrow(), Reachability::Unreachable { host_answers: true, .. })
+}
+
 pub async fn revision(agent: &dyn Agent, wanted: u64) {
     let mut reports = agent.report();
     wait_for("the report", PATIENCE, async || {
