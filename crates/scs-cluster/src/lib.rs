@@ -18,6 +18,7 @@ pub use host::{Enter, Host};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A host to be made.
@@ -174,7 +175,9 @@ impl Guard {
     pub fn new(outside: bool) -> Self {
         let base = std::env::temp_dir();
         sweep(&base);
-        let cluster = Cluster::at(&base.join(format!("{PREFIX}{}", std::process::id())));
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let cluster = Cluster::at(&base.join(format!("{PREFIX}{}-{number}", std::process::id())));
         let guard = Self(cluster);
         if let Err(error) = guard.0.up(outside) {
             panic!("this test needs several hosts on this machine (as root): {error:#}");
@@ -199,14 +202,15 @@ impl Drop for Guard {
     }
 }
 
-/// Directories of clusters of tests, followed by the process id of the test.
+/// Directories of clusters of tests, followed by the process id of the test and a number.
 const PREFIX: &str = "scs-cluster-test-";
 
 /// Removes clusters whose tests have ended without doing so.
 fn sweep(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(Ok(pid)) = name.strip_prefix(PREFIX).map(str::parse::<u32>) else { continue };
+        let Some((pid, _)) = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')) else { continue };
+        let Ok(pid) = pid.parse() else { continue };
         if !process::lives(pid)
             && let Err(error) = Cluster::at(&entry.path()).down()
         {

@@ -5,6 +5,7 @@
 
 pub mod blog;
 pub mod docker;
+pub mod hosts;
 pub mod project;
 
 use serde_json::Value;

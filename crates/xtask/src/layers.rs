@@ -25,6 +25,7 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("scs-remote", "scs-client"),
     ("scs-remote", "scs-control"),
     ("xtask", "scs-cluster"),
+    ("scs-e2e", "scs-cluster"),
     ("scs-e2e", "scs-testkit"),
 ];
 

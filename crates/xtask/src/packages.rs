@@ -31,6 +31,13 @@ pub const HOSTS: &[Need] = &[
     Need { program: "rsync", packages: &["rsync"], why: "copying volumes between hosts" },
 ];
 
+/// What the suites over several hosts need beside them.
+pub const CLUSTER: &[Need] = &[
+    Need { program: "busybox", packages: &["busybox-static"], why: "images of the tests over several hosts" },
+    Need { program: "faketime", packages: &["faketime"], why: "hosts whose clock is wrong" },
+    Need { program: "curl", packages: &["curl"], why: "clients on the hosts of a test" },
+];
+
 /// What talks to the example's site.
 pub const SITE: &[Need] =
     &[Need { program: "python3", packages: &["python3"], why: "reading and writing the example's site" }];

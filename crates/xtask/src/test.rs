@@ -14,7 +14,14 @@ pub struct Options {
 
 /// Installs what is missing, starts an engine where none runs, runs the tests, ends the engine again.
 pub fn run(options: &Options) -> Result<()> {
-    packages::install(&[packages::ENGINE, packages::BASE, packages::SITE, packages::HOSTS, packages::CLIENT])?;
+    packages::install(&[
+        packages::ENGINE,
+        packages::BASE,
+        packages::SITE,
+        packages::HOSTS,
+        packages::CLUSTER,
+        packages::CLIENT,
+    ])?;
     let _engine = engine::ensure()?;
     shell::say("running every test");
     let nextest = shell::succeeds(&mut shell::cargo(&["nextest", "--version"]));

@@ -222,7 +222,7 @@ fn shown(at: SystemTime) -> String {
 }
 
 fn roughly(time: Duration) -> String {
-    let minutes = time.as_secs() / 60;
+    let minutes = (time.as_secs() + 30) / 60;
     match (minutes / 60, minutes % 60) {
         (0, minutes) => format!("{minutes} min"),
         (hours, _) if hours >= 48 => format!("{} days", hours / 24),

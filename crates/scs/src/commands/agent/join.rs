@@ -21,7 +21,10 @@ pub async fn enter(state: &Path, args: &Agent) -> Result<Membership, Failure> {
     let known = membership::read(state)?;
     let credentials = Credentials::read(&Files::within(&membership::certificates(state)), SystemTime::now());
     match (known, credentials) {
-        (Some(known), Ok(_)) => settled(state, args, &known),
+        (Some(known), Ok(credentials)) => {
+            same_cluster(args, &known, &credentials)?;
+            settled(state, args, &known)
+        }
         (known, unusable) => {
             let server = args.server.clone().or_else(|| known.as_ref().map(|it| it.server.clone()));
             let server = server.ok_or_else(|| {
@@ -42,6 +45,21 @@ pub async fn enter(state: &Path, args: &Agent) -> Result<Membership, Failure> {
             anew(state, args, known, server, &token).await
         }
     }
+}
+
+/// A token that is not needed any more is passed over, but not one of another cluster: somebody means this host to go there.
+fn same_cluster(args: &Agent, known: &Membership, credentials: &Credentials) -> Result<(), Failure> {
+    let Ok(Some(token)) = token(args) else { return Ok(()) };
+    if credentials.fingerprints().iter().any(|ours| ours.to_string() == token.authority) {
+        return Ok(());
+    }
+    Err(Failure::failed(format!(
+        "host {} belongs to the cluster of {}, and the token is of another cluster",
+        known.name, known.server
+    ))
+    .hint(
+        "nothing was changed, and its containers keep running; leave --server and --token out, or start the agent with another `--state`",
+    ))
 }
 
 /// What it has joined as, with what may change since.
