@@ -55,7 +55,7 @@ fn instances_are_named_as_they_are_typed_and_several_hosts_are_counted() {
         step
     };
     insta::assert_snapshot!(shown(&plan(vec![step("web", Action::Create), instance(0), instance(1)])), @r"
-    +   web       create
+    +   web       create on laptop
     -/+ worker.0  replace: the old one stops before the new one starts
     -/+ worker.1  replace: the old one stops before the new one starts
     1 create · 2 restart · across 3 hosts
