@@ -103,7 +103,7 @@ fn a_mysql_client_is_refused_nothing_while_its_database_dies_and_comes_back_else
 
     // A query that is under way when its server is killed breaks; nothing else may.
     let broken: Vec<&String> = results.iter().filter_map(|(result, _)| result.as_ref().err()).collect();
-    let refused = broken.iter().filter(|words| words.contains("connect") || words.contains("initial")).count();
+    let refused = broken.iter().filter(|words| words.contains("Can't connect") || words.contains("initial")).count();
     let longest = results.iter().map(|(_, took)| *took).max().unwrap_or_default();
     let count = results.len();
     let summary = format!("{count} connections: {refused} refused, {} broken, the longest {longest:?}", broken.len());
