@@ -19,10 +19,11 @@ use serde_json::Value;
 use tokio::{sync::mpsc, task::LocalSet};
 
 use crate::{
-    disco::{self, Client},
+    disco::{Client, Disco},
     peer::Subscriber,
     process::{self, Cost, Meter},
     report::at,
+    tls::Connector,
 };
 
 /// What was seen.
@@ -51,6 +52,8 @@ const SILENT: usize = 9;
 /// Everything a client needs to come back.
 struct Member {
     number: usize,
+    /// Keeps the tickets that it resumes with.
+    tls: Option<Connector>,
     session: Resume,
     known: BTreeMap<String, Version>,
 }
@@ -76,11 +79,11 @@ enum Said {
 }
 
 /// Plays it through with so many clients.
-pub async fn run(count: usize) -> Result<Seen> {
+pub async fn run(disco: &Disco, count: usize) -> Result<Seen> {
     let count = count / GROUP * GROUP;
     let address = process::free()?;
-    let server = disco::start(address, Duration::ZERO, None)?;
-    let joining = stream::iter((0..count).map(|number| join(address, number))).buffer_unordered(64);
+    let server = disco.start_at(address, Duration::ZERO, None)?;
+    let joining = stream::iter((0..count).map(|number| join(address, disco.connector(), number))).buffer_unordered(64);
     let mut members: Vec<(Client, Member)> = joining.try_collect().await?;
     for (client, member) in &mut members {
         let answer = client.require(&member.topic(), BTreeMap::new()).await?;
@@ -91,7 +94,7 @@ pub async fn run(count: usize) -> Result<Seen> {
     }
     drop(server);
 
-    let server = disco::start(address, HOLD, None)?;
+    let server = disco.start_at(address, HOLD, None)?;
     let (say, mut hear) = mpsc::unbounded_channel();
     let tasks = LocalSet::new();
     let meter = Meter::start(server.pid())?;
@@ -149,12 +152,12 @@ async fn next(hear: &mut mpsc::UnboundedReceiver<Said>) -> Result<Said> {
     hear.recv().await.context("everyone ended")
 }
 
-async fn join(address: SocketAddr, number: usize) -> Result<(Client, Member)> {
-    let (mut client, opened) = Client::open(address, &format!("c{number}"), None).await?;
+async fn join(address: SocketAddr, tls: Option<Connector>, number: usize) -> Result<(Client, Member)> {
+    let (mut client, opened) = Client::open(address, tls.as_ref(), &format!("c{number}"), None).await?;
     let opened: Value = serde_json::from_str(&opened)?;
     let text = |member: &str| opened["result"][member].as_str().unwrap_or_default().to_owned();
     let session = Resume { session: text("session"), token: text("token") };
-    let member = Member { number, session, known: BTreeMap::new() };
+    let member = Member { number, tls, session, known: BTreeMap::new() };
     client.provide(&member.topic(), &member.instance(), 1).await?;
     // It says nothing more until everyone has joined.
     client.ask(Method::Park(Park { r#for: 60_000 })).await?;
@@ -205,7 +208,7 @@ async fn live(address: SocketAddr, member: Member, silent: Rc<Cell<bool>>, say: 
 
 async fn back(address: SocketAddr, member: &Member) -> Result<(Client, usize)> {
     let resume = Some(Resume { session: member.session.session.clone(), token: member.session.token.clone() });
-    let mut client = Client::open(address, &member.instance(), resume).await?.0;
+    let mut client = Client::open(address, member.tls.as_ref(), &member.instance(), resume).await?.0;
     client.provide(&member.topic(), &member.instance(), 1).await?;
     let answer = client.require(&member.topic(), member.known.clone()).await?;
     Ok((client, answer.matches("\"reason\":").count()))

@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,17 +13,19 @@ use async_trait::async_trait;
 use clap::Args;
 use disco_proto::{
     Message, Method, Name, PROTOCOL, Provision, Query, encode,
-    message::{Open, Require},
+    message::{Open, Park, Require},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_rustls::client::TlsStream;
+use tokio_util::{either::Either, sync::CancellationToken};
 
 use crate::{
     peer::{Peer, Provider, Subscriber},
     process::{self, Process},
+    tls::{self, Certificates, Connector},
 };
 
 /// How the measured server is started.
@@ -36,6 +39,9 @@ pub struct Serve {
     /// Keeps who is there in this file over a restart
     #[arg(long)]
     snapshot: Option<PathBuf>,
+    /// Asks for TLS with what lies in this directory
+    #[arg(long)]
+    certificates: Option<PathBuf>,
 }
 
 /// Serves until it is ended.
@@ -47,29 +53,49 @@ pub fn serve(options: &Serve) -> Result<()> {
         // Sessions outlive the process, as with `scs server`, which keeps its secret in a file.
         server.secret = Some([7; 32]);
         server.snapshot.clone_from(&options.snapshot);
+        server.tls = options.certificates.as_deref().map(tls::server).transpose()?;
         let service = disco_server::Service::bind(server).await?;
         service.run(CancellationToken::new()).await;
         Ok(())
     })
 }
 
-pub struct Disco;
+/// The server as it is on loopback, or as it is everywhere else.
+#[derive(Clone, Default)]
+pub struct Disco {
+    pub certificates: Option<Arc<Certificates>>,
+}
 
-/// The server at an address, with a hold, and perhaps a file that outlives it.
-pub fn start(address: SocketAddr, hold: Duration, snapshot: Option<&Path>) -> Result<Process> {
-    let program = std::env::current_exe().context("this program has no path")?;
-    let mut command = Command::new(program);
-    command.args(["serve", "--listen", &address.to_string(), "--hold", &hold.as_millis().to_string()]);
-    if let Some(snapshot) = snapshot {
-        command.arg("--snapshot").arg(snapshot);
+impl Disco {
+    /// The one that asks for certificates.
+    pub fn secured() -> Result<Self> {
+        Ok(Self { certificates: Some(Arc::new(Certificates::make()?)) })
     }
-    Process::start(&mut command, address, None)
+
+    /// The server at an address, with a hold, and perhaps a file that outlives it.
+    pub fn start_at(&self, address: SocketAddr, hold: Duration, snapshot: Option<&Path>) -> Result<Process> {
+        let program = std::env::current_exe().context("this program has no path")?;
+        let mut command = Command::new(program);
+        command.args(["serve", "--listen", &address.to_string(), "--hold", &hold.as_millis().to_string()]);
+        if let Some(snapshot) = snapshot {
+            command.arg("--snapshot").arg(snapshot);
+        }
+        if let Some(certificates) = &self.certificates {
+            command.arg("--certificates").arg(certificates.server());
+        }
+        Process::start(&mut command, address, None)
+    }
+
+    /// What one more client connects with.
+    pub fn connector(&self) -> Option<Connector> {
+        self.certificates.as_deref().map(Certificates::connector)
+    }
 }
 
 #[async_trait]
 impl Peer for Disco {
     fn name(&self) -> &'static str {
-        "disco"
+        if self.certificates.is_some() { "disco, TLS" } else { "disco" }
     }
 
     fn version(&self) -> Result<String> {
@@ -77,27 +103,29 @@ impl Peer for Disco {
     }
 
     fn start(&self) -> Result<Process> {
-        start(process::free()?, Duration::ZERO, None)
+        self.start_at(process::free()?, Duration::ZERO, None)
     }
 
     async fn provider(&self, server: &Process) -> Result<Box<dyn Provider>> {
-        Ok(Box::new(Client::open(server.address, "provider", None).await?.0))
+        Ok(Box::new(Client::open(server.address, self.connector().as_ref(), "provider", None).await?.0))
     }
 
     async fn subscriber(&self, server: &Process, topic: &str, endpoints: usize) -> Result<Box<dyn Subscriber>> {
-        let (mut client, _) = Client::open(server.address, "subscriber", None).await?;
+        let (mut client, _) = Client::open(server.address, self.connector().as_ref(), "subscriber", None).await?;
         let answer = client.require(topic, Default::default()).await?;
         let found = answer.matches("\"instance\":").count();
         if found != endpoints {
             bail!("disco: {found} endpoints instead of {endpoints}");
         }
+        // It says nothing more until everyone has joined, which with TLS takes longer than silence is suffered.
+        client.ask(Method::Park(Park { r#for: 60_000 })).await?;
         Ok(Box::new(client))
     }
 }
 
 /// One connection that says lines and hears lines.
 pub struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Either<TcpStream, TlsStream<TcpStream>>>,
     number: u64,
     /// Bytes, because a broken off `read_until` loses none of them.
     line: Vec<u8>,
@@ -109,15 +137,22 @@ impl Client {
     /// Connects and opens a session, perhaps again; returns the answer, too.
     pub async fn open(
         address: SocketAddr,
+        tls: Option<&Connector>,
         agent: &str,
         resume: Option<disco_proto::message::Resume>,
     ) -> Result<(Self, String)> {
         let stream = TcpStream::connect(address).await.context("disco: cannot connect")?;
         stream.set_nodelay(true)?;
+        let stream = match tls {
+            Some(tls) => Either::Right(tls.connect(stream).await.context("disco: the handshake failed")?),
+            None => Either::Left(stream),
+        };
         // Small buffers: thousands of these must not be what is measured.
         let mut client =
             Self { stream: BufReader::with_capacity(4096, stream), number: 0, line: Vec::new(), told: None };
-        let attributes = [("host".to_owned(), agent.to_owned())].into();
+        // A certificate says which host its holder is.
+        let host = if tls.is_some() { tls::HOST } else { agent };
+        let attributes = [("host".to_owned(), host.to_owned())].into();
         let open = Open { protocol: PROTOCOL.to_owned(), agent: agent.to_owned(), attributes, window: None, resume };
         let answer = client.ask(Method::Open(open)).await?;
         Ok((client, answer))
@@ -128,6 +163,12 @@ impl Client {
         let mut line = Vec::with_capacity(256);
         encode(&Message::Call { id: Some(self.number.into()), method }, &mut line);
         line
+    }
+
+    /// Says it whole: TLS may keep some of it until it is told to let go.
+    async fn say(&mut self, line: &[u8]) -> Result<()> {
+        self.stream.write_all(line).await?;
+        Ok(self.stream.flush().await?)
     }
 
     /// The next line. May be broken off and called again.
@@ -144,7 +185,7 @@ impl Client {
     /// Says a line and waits for its answer; what is told meanwhile is acknowledged.
     pub async fn ask(&mut self, method: Method) -> Result<String> {
         let line = self.request(method);
-        self.stream.write_all(&line).await?;
+        self.say(&line).await?;
         loop {
             let line = self.hear().await?;
             if line.contains("\"error\"") {
@@ -173,7 +214,7 @@ impl Client {
     /// Says `ping` and does not wait for the answer.
     pub async fn ping(&mut self) -> Result<()> {
         let line = self.request(Method::Ping);
-        Ok(self.stream.write_all(&line).await?)
+        self.say(&line).await
     }
 
     /// The next line that the server says by itself.
@@ -211,7 +252,10 @@ impl Provider for Client {
             lines.extend(self.request(Method::Provide(provision)));
         }
         let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
-        let writing = async { writer.write_all(&lines).await };
+        let writing = async {
+            writer.write_all(&lines).await?;
+            writer.flush().await
+        };
         let reading = async {
             let mut left = count as usize;
             let mut buffer = vec![0; 256 * 1024];
@@ -239,6 +283,6 @@ impl Subscriber for Client {
     async fn acknowledge(&mut self) -> Result<()> {
         let Some(id) = self.told.take() else { return Ok(()) };
         let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n");
-        Ok(self.stream.write_all(line.as_bytes()).await?)
+        self.say(line.as_bytes()).await
     }
 }

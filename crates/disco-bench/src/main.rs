@@ -10,6 +10,7 @@ mod peer;
 mod process;
 mod report;
 mod rows;
+mod tls;
 mod torture;
 
 use std::process::ExitCode;

@@ -18,7 +18,7 @@ use disco_proto::message::List;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{disco, process};
+use crate::{disco::Disco, process};
 
 /// How hard.
 #[derive(Args)]
@@ -53,7 +53,8 @@ async fn play(options: &Options) -> Result<()> {
     let address = process::free()?;
     let folder = tempfile::tempdir()?;
     let snapshot = folder.path().join("registry");
-    let mut server = disco::start(address, HOLD, Some(&snapshot))?;
+    let disco = Disco::default();
+    let mut server = disco.start_at(address, HOLD, Some(&snapshot))?;
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let seen = Arc::new(Mutex::new(Seen::default()));
@@ -80,7 +81,7 @@ async fn play(options: &Options) -> Result<()> {
         tokio::time::sleep(Duration::from_secs_f64(part * 0.4)).await;
         drop(server);
         tokio::time::sleep(Duration::from_secs_f64(part * part * 0.5)).await;
-        server = disco::start(address, HOLD, Some(&snapshot)).with_context(|| format!("round {round}"))?;
+        server = disco.start_at(address, HOLD, Some(&snapshot)).with_context(|| format!("round {round}"))?;
         // Every third time it dies again while they are still coming back.
         if round % 3 != 0 {
             let since = Instant::now();

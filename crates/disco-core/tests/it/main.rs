@@ -7,6 +7,7 @@ mod delivering;
 mod granting;
 mod hold;
 mod limiting;
+mod matching;
 mod observing;
 mod ownership;
 mod preferring;
