@@ -10,6 +10,7 @@ pub mod project;
 
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ pub struct Scs {
     environments: Vec<String>,
     /// Address and network namespace of an engine other than the machine's.
     engine: Option<(String, PathBuf)>,
+    /// Whoever its commands run as, where that is not us, and the program where that user can reach it.
+    user: Option<(u32, tempfile::TempDir)>,
 }
 
 impl Scs {
@@ -29,7 +32,15 @@ impl Scs {
     #[must_use]
     pub fn new(project: &Path) -> Self {
         let state = tempfile::Builder::new().prefix("scs-e2e-").tempdir().expect("a temporary directory can be made");
-        Self { state, project: project.to_owned(), environments: vec!["dev".to_owned()], engine: None }
+        Self { state, project: project.to_owned(), environments: vec!["dev".to_owned()], engine: None, user: None }
+    }
+
+    /// The same with its state in a directory below `place`.
+    #[must_use]
+    pub fn inside(place: &Path, project: &Path) -> Self {
+        let mut scs = Self::new(project);
+        scs.state = tempfile::Builder::new().prefix("scs-e2e-").tempdir_in(place).expect("a directory can be made");
+        scs
     }
 
     /// The same with an engine other than the machine's, at this address and in this network namespace.
@@ -37,6 +48,21 @@ impl Scs {
     pub fn on(project: &Path, engine: &str, network: &Path) -> Self {
         let mut scs = Self::new(project);
         scs.engine = Some((engine.to_owned(), network.to_owned()));
+        scs
+    }
+
+    /// The same for a user of this number who may use the engine, and no more: its one right is the group of the engine's socket.
+    /// `project` becomes that user's.
+    #[must_use]
+    pub fn of_user(project: &Path, user: u32) -> Self {
+        let mut scs = Self::new(project);
+        let bin = tempfile::Builder::new().prefix("scs-bin-").tempdir().expect("a temporary directory can be made");
+        std::fs::copy(program(), bin.path().join("scs")).expect("the program can be copied");
+        for directory in [scs.state.path(), project, bin.path()] {
+            let given = Command::new("chown").args(["-R", &format!("{user}:{user}")]).arg(directory).status();
+            assert!(given.is_ok_and(|it| it.success()), "{} can be given to user {user}", directory.display());
+        }
+        scs.user = Some((user, bin));
         scs
     }
 
@@ -54,9 +80,20 @@ impl Scs {
     /// A command line of scs, not yet started.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = match &self.engine {
-            None => Command::new(program()),
-            Some((address, network)) => {
+        let mut command = match (&self.engine, &self.user) {
+            (None, None) => Command::new(program()),
+            (None, Some((user, bin))) => {
+                let group = std::fs::metadata("/var/run/docker.sock").expect("the engine has a socket").gid();
+                let mut command = Command::new("setpriv");
+                command.args([format!("--reuid={user}"), format!("--regid={user}"), format!("--groups={group}")]);
+                command
+                    .arg("--inh-caps=-all")
+                    .arg(bin.path().join("scs"))
+                    .env("HOME", self.state.path())
+                    .env_remove("XDG_STATE_HOME");
+                command
+            }
+            (Some((address, network)), _) => {
                 let mut command = Command::new("nsenter");
                 command.arg(format!("--net={}", network.display())).arg(program()).env("DOCKER_HOST", address);
                 command

@@ -10,6 +10,7 @@ mod it {
     mod forward;
     mod ipv6;
     mod killed;
+    mod user;
     mod volumes;
     mod wiring;
 }

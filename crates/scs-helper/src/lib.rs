@@ -5,6 +5,8 @@
 
 #[path = "program/accounts.rs"]
 pub mod accounts;
+#[path = "program/archive.rs"]
+pub mod archive;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};

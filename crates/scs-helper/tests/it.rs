@@ -263,3 +263,34 @@ fn the_server_answers_with_its_body() {
     }
     panic!("no free port in five tries");
 }
+
+#[test]
+fn a_directory_is_packed_and_unpacked_in_place_of_another_and_a_cut_archive_changes_nothing() {
+    let base = tempfile::tempdir().unwrap();
+    let (from, to) = (base.path().join("from"), base.path().join("to"));
+    fs::create_dir_all(from.join("deep")).unwrap();
+    fs::write(from.join("deep/new"), "new").unwrap();
+    fs::create_dir(&to).unwrap();
+    fs::write(to.join("old"), "old").unwrap();
+    let packed = run(&["pack", from.to_str().unwrap()]);
+    assert!(packed.status.success(), "{}", text(&packed.stderr));
+    let unpack = |archive: &[u8]| {
+        let mut helper = spawn(&["unpack", to.to_str().unwrap()]);
+        let mut stdin = helper.0.stdin.take().unwrap();
+        // What fails may not take all of it.
+        let _ = stdin.write_all(archive);
+        drop(stdin);
+        let mut said = String::new();
+        helper.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (helper.0.wait().unwrap().code(), said)
+    };
+    let names = || -> Vec<_> { fs::read_dir(&to).unwrap().map(|it| it.unwrap().file_name()).collect() };
+    for length in [0, 700, 1024] {
+        let (code, said) = unpack(&packed.stdout[..length]);
+        assert!(code == Some(1) && said.contains("the archive cannot be unpacked"), "{length}: {code:?} {said}");
+        assert_eq!(names(), ["old"]);
+    }
+    assert_eq!(unpack(&packed.stdout).0, Some(0));
+    assert_eq!(names(), ["deep"]);
+    assert_eq!(fs::read_to_string(to.join("deep/new")).unwrap(), "new");
+}

@@ -227,6 +227,8 @@ pub struct Create {
     pub init: bool,
     /// Bytes after which the engine starts a new log file, and how many it keeps; its own default without it.
     pub log_rotation: Option<(u64, u32)>,
+    /// Whether the engine keeps nothing of its output, which is there for whoever attached to it alone.
+    pub unlogged: bool,
     /// Keeps standard input open until whoever attached to it ends it, for one-off commands.
     pub stdin: bool,
     /// Gives it a terminal.

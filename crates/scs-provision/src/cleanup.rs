@@ -1,10 +1,9 @@
 //! Removing what containers have written: as whoever we are, else as root inside a helper container.
 
-use scs_helper::PATH_IN_IMAGE;
-use scs_ports::engine::{self, BoxError, Create, Engine, Labels, Mount, MountSource};
+use crate::helper;
+use scs_ports::engine::{self, BoxError, Engine, Mount, MountSource};
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::fs;
 
 /// Why something was not removed; parts of it may be gone.
@@ -51,44 +50,13 @@ pub async fn remove_tree(engine: &dyn Engine, path: &Path) -> Result<(), Error> 
         other => return other.map_err(failed),
     }
     let mount = Mount { source: MountSource::Host(path.to_owned()), target: "/tree".to_owned(), read_only: false };
-    let code = run(engine, &[mount], &["remove", "--contents", "/tree"])
+    let code = helper::run(engine, &[mount], &["remove", "--contents", "/tree"])
         .await
         .map_err(|source| Error::Engine { path: path.display().to_string(), source })?;
     if code != 0 {
         return Err(Error::Helper { path: path.display().to_string(), code });
     }
     fs::remove_dir(path).await.map_err(failed)
-}
-
-/// Runs the helper as root in a container of its own, with these mounts; gives its exit code.
-///
-/// # Errors
-/// What the engine says; the container is removed in any case.
-pub async fn run(engine: &dyn Engine, mounts: &[Mount], arguments: &[&str]) -> Result<i64, engine::Error> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let image = scs_helper::helper_image(engine).await?;
-    let mut command = vec![PATH_IN_IMAGE.to_owned()];
-    command.extend(arguments.iter().map(|it| (*it).to_owned()));
-    let create = Create {
-        name: format!("scs-helper-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)),
-        image,
-        labels: Labels::from([(scs_helper::LABEL.to_owned(), scs_helper::hash().to_owned())]),
-        command: Some(command),
-        user: Some("0:0".to_owned()),
-        mounts: mounts.to_vec(),
-        network: "none".to_owned(),
-        ..Create::default()
-    };
-    // One of that name is left from a process of the same number that was killed.
-    engine.remove(&create.name).await?;
-    let id = engine.create(&create).await?;
-    let exit = async {
-        engine.start(&id).await?;
-        engine.wait(&id).await
-    };
-    let exit = exit.await;
-    engine.remove(&id).await?;
-    Ok(exit?.code)
 }
 
 /// A cause for the ports' errors.

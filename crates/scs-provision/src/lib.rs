@@ -4,6 +4,7 @@
 //! manifests, roles or desired state: it is told an id, whether that was seen before, and a method's options.
 
 pub mod cleanup;
+pub mod helper;
 pub mod network;
 mod options;
 mod registry;

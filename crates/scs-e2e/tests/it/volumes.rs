@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// One role with a volume of every method.
-fn project() -> Project {
+pub(super) fn project() -> Project {
     let project = Project::store_and_web();
     project.write(
         "deployment.yaml",
@@ -27,32 +27,32 @@ fn project() -> Project {
 }
 
 /// Fills a directory of the container with files of many kinds.
-const FILL: &str = "set -e; cd $1; echo content > file; chown 1234:4321 file; chmod 4750 file; ln -s file link; ln file hard; \
+pub(super) const FILL: &str = "set -e; cd $1; echo content > file; chown 1234:4321 file; chmod 4750 file; ln -s file link; ln file hard; \
                     mkdir -m 1777 shared; mkdir -p deep/er; echo x > deep/er/x; : > .hidden; truncate -s 64M sparse; touch -d @1000000000 file";
 
 /// All of a tree that has to come back.
-const LIST: &str = "cd $1; find . ! -path './inner*' -printf '%p %y %m %U:%G %s %l %n\\n' | sort; stat -c %Y file; \
+pub(super) const LIST: &str = "cd $1; find . ! -path './inner*' -printf '%p %y %m %U:%G %s %l %n\\n' | sort; stat -c %Y file; \
                     sha256sum file sparse; test $(du -k sparse | cut -f1) -lt 1000 && echo sparse";
 
-fn shell(container: &str, script: &str, directory: &str) -> String {
+pub(super) fn shell(container: &str, script: &str, directory: &str) -> String {
     docker(&["exec", container, "sh", "-c", script, "sh", directory])
 }
 
-fn place(scs: &Scs, name: &str) -> String {
+pub(super) fn place(scs: &Scs, name: &str) -> String {
     let listed = scs.json(&["volume", "ls", "-o", "json"]);
     let all = listed.as_array().expect("a list");
     let found = all.iter().find(|it| it["id"] == format!("dev/shop/store/{name}")).expect("it is listed");
     found["place"].as_str().expect("it has a place").to_owned()
 }
 
-fn attribute(path: &Path, arguments: &[&str]) -> String {
+pub(super) fn attribute(path: &Path, arguments: &[&str]) -> String {
     let output = Command::new("python3").args(arguments).arg(path).output().expect("python3 is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-const SET: &str = "import os,sys; os.setxattr(sys.argv[1], 'user.color', b'blue')";
-const GET: &str = "import os,sys; print(os.getxattr(sys.argv[1], 'user.color').decode())";
+pub(super) const SET: &str = "import os,sys; os.setxattr(sys.argv[1], 'user.color', b'blue')";
+pub(super) const GET: &str = "import os,sys; print(os.getxattr(sys.argv[1], 'user.color').decode())";
 
 #[test]
 fn a_volume_is_exported_deleted_imported_and_used_again_with_all_its_files_are() {
@@ -89,6 +89,9 @@ fn a_volume_is_exported_deleted_imported_and_used_again_with_all_its_files_are()
         let _ = scs.ok(&["volume", "rm", "--yes", &format!("dev/shop/store/{name}")]);
     }
     assert!(!Path::new(&local).exists(), "it is deleted");
+    let mine = scs.run(&["volume", "rm", "--yes", "dev/shop/store/mine"]);
+    assert_eq!(mine.code(), 1, "{}", mine.shown());
+    assert!(mine.stderr().contains("nothing was deleted") && project.path().join("mine").exists(), "{}", mine.shown());
 
     let part = scs.run(&["volume", "import", "--yes", "dev/shop/store/part", "--from", &archive("part")]);
     assert_eq!(part.code(), 1, "a part comes after its whole: {}", part.shown());

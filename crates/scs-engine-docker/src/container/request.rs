@@ -44,7 +44,10 @@ fn host(request: &Create) -> HostConfig {
         cap_add: Some(request.cap_add.clone()),
         tmpfs: Some(request.tmpfs.clone().into_iter().collect()),
         init: Some(request.init),
-        log_config: request.log_rotation.map(|(size, files)| log_config(size, files)),
+        log_config: match (request.unlogged, request.log_rotation) {
+            (true, _) => Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
+            (false, rotation) => rotation.map(|(size, files)| log_config(size, files)),
+        },
         ..Default::default()
     }
 }

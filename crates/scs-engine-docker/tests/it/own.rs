@@ -62,6 +62,18 @@ async fn limits_and_settings_reach_docker() {
 }
 
 #[tokio::test]
+async fn the_engine_keeps_nothing_of_what_is_for_who_attached_alone() {
+    let engine = TestEngine::new("scs-own").await;
+    let mut request = engine.container("one", &["play", "out=hello"]).await;
+    request.unlogged = true;
+    let id = engine.docker().create(&request).await.unwrap();
+    let process = engine.docker().attach(&id).await.unwrap();
+    engine.docker().start(&id).await.unwrap();
+    assert_eq!(text(process).await, "hello\n");
+    assert_eq!(inspect(&id, "{{.HostConfig.LogConfig.Type}} {{.LogPath}}"), "none");
+}
+
+#[tokio::test]
 async fn a_directory_of_the_host_is_mounted_and_a_missing_one_is_never_made() {
     let (engine, state) = (TestEngine::new("scs-own").await, StateDir::new());
     std::fs::write(state.join("greeting"), "hello").unwrap();

@@ -1,12 +1,14 @@
-//! `own` and `remove`: what has to be done to files as root, or with a container's own users.
+//! `own`, `remove`, `pack` and `unpack`: what has to be done to files as root, or with a container's own users.
 
 use crate::Failure;
 use crate::accounts;
+use crate::archive;
 use crate::arguments::{Arguments, unknown};
 use std::fs::{self, Permissions};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn own(arguments: &mut Arguments) -> Result<u8, Failure> {
     let (mut owner, mut mode) = (None, None);
@@ -77,4 +79,31 @@ fn remove_all(path: &Path) -> Result<(), Failure> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::at("remove", path, &error)),
         _ => Ok(()),
     }
+}
+
+/// Exit code of a program that is not there, as of shells.
+const NO_PROGRAM: u8 = 127;
+
+pub(crate) fn pack(arguments: &mut Arguments) -> Result<u8, Failure> {
+    let error = archive::pack(&one(arguments)?).exec();
+    Err(Failure::new(NO_PROGRAM, archive::Error::NoTar(error).to_string()))
+}
+
+pub(crate) fn unpack(arguments: &mut Arguments) -> Result<u8, Failure> {
+    let directory = one(arguments)?;
+    let unpacked = archive::unpack(&directory, &mut io::stdin().lock());
+    unpacked.map(|()| 0).map_err(|error| {
+        let code = if matches!(error, archive::Error::NoTar(_)) { NO_PROGRAM } else { 1 };
+        Failure::new(code, error.to_string())
+    })
+}
+
+/// The one path that is left.
+fn one(arguments: &mut Arguments) -> Result<PathBuf, Failure> {
+    if let Some(option) = arguments.option()? {
+        return Err(unknown(&option));
+    }
+    let mut paths = arguments.paths()?;
+    let last = paths.pop().filter(|_| paths.is_empty());
+    last.ok_or_else(|| Failure::usage("one path is wanted"))
 }

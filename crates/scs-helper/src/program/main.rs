@@ -2,6 +2,7 @@
 //! and tests, and statically by build.rs for containers.
 
 mod accounts;
+mod archive;
 mod arguments;
 mod exec;
 mod files;
@@ -25,6 +26,10 @@ scs-helper, what scs runs inside containers
         Sets owner and mode of that directory alone. Names are looked up in /etc/passwd and /etc/group.
   remove [--contents] PATH…
         Removes files and whole directories; with --contents only what is in the directories.
+  pack DIRECTORY
+        Writes all that is in the directory to standard output as a tar archive, by the `tar` that is found in PATH.
+  unpack DIRECTORY
+        Puts the files of the archive on standard input in place of all that is in the directory, once all are there.
   tail [--follow] [--until-eof] [--from INDEX:DEVICE:INODE:END]… FILE…
         Prints the files' lines as `INDEX DEVICE:INODE:END LINE`; with --follow also what comes, through rotation and
         truncation, and for files not yet there. With --from a file is read on from where a line of it ended, also where it
@@ -46,6 +51,8 @@ fn main() -> ExitCode {
         Ok("exec") => exec::run(&mut arguments),
         Ok("own") => files::own(&mut arguments),
         Ok("remove") => files::remove(&mut arguments),
+        Ok("pack") => files::pack(&mut arguments),
+        Ok("unpack") => files::unpack(&mut arguments),
         Ok("tail") => tail::run(&mut arguments),
         Ok("serve") => serve::run(&mut arguments),
         Ok("play") => play::run(&mut arguments),

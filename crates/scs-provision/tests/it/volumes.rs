@@ -94,7 +94,7 @@ async fn what_containers_own_is_removed_by_the_helper() {
         read_only: false,
     };
     let engine: &dyn Engine = world.engine.docker();
-    let code = scs_provision::cleanup::run(engine, &[mount], &["remove", "--contents", "/tree"]).await.unwrap();
+    let code = scs_provision::helper::run(engine, &[mount], &["remove", "--contents", "/tree"]).await.unwrap();
     assert_eq!(code, 0);
     assert_eq!(fs::read_dir(&data).unwrap().count(), 0);
     let name = format!("scs-helper-{}-", std::process::id());
