@@ -5,11 +5,15 @@ mod it {
     mod blog;
     mod change;
     mod crash;
+    mod database;
+    mod disk;
     mod ending;
     mod engine;
     mod forward;
+    mod images;
     mod ipv6;
     mod killed;
+    mod registry;
     mod user;
     mod volumes;
     mod wiring;

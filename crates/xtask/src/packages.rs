@@ -38,6 +38,12 @@ pub const CLUSTER: &[Need] = &[
     Need { program: "curl", packages: &["curl"], why: "clients on the hosts of a test" },
 ];
 
+/// What images come from beside the packages that make [`BASE`].
+pub const SOURCES: &[Need] = &[
+    Need { program: "docker-registry", packages: &["docker-registry"], why: "a registry that images are pulled from" },
+    Need { program: "debootstrap", packages: &["debootstrap"], why: "base images where mmdebstrap is not there" },
+];
+
 /// What talks to the example's site.
 pub const SITE: &[Need] =
     &[Need { program: "python3", packages: &["python3"], why: "reading and writing the example's site" }];

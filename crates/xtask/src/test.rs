@@ -21,6 +21,7 @@ pub fn run(options: &Options) -> Result<()> {
         packages::HOSTS,
         packages::CLUSTER,
         packages::CLIENT,
+        packages::SOURCES,
     ])?;
     let _engine = engine::ensure()?;
     shell::say("running every test");

@@ -40,6 +40,25 @@ fn tools(world: &World) -> (Tools, std::path::PathBuf) {
 }
 
 #[tokio::test]
+async fn where_mmdebstrap_is_not_there_debootstrap_makes_it_and_leaves_nothing_beside() {
+    let world = World::new().await;
+    // A release that no other test starts from.
+    let (suite, name) = ("bullseye", reference("bullseye", None));
+    world.engine.remove_image(&name).await.expect("removed");
+    world.removes(&name);
+    let (mut tools, scratch) = tools(&world);
+    let bin = world.place.path().join("bin");
+    std::fs::create_dir(&bin).expect("made");
+    std::os::unix::fs::symlink("/usr/sbin/debootstrap", bin.join("debootstrap")).expect("made");
+    tools.path = vec![bin];
+    let made = ensure(world.engine.as_ref(), &debootstrap(suite), &tools, &world.state(), &world.lines).await;
+    let made = made.unwrap_or_else(|error| panic!("{error}: {}", world.lines.all())).expect("a base");
+    let release = world.output(&made.id, Some("grep VERSION_CODENAME /etc/os-release")).await;
+    assert_eq!(release, "VERSION_CODENAME=bullseye\n");
+    assert_eq!(std::fs::read_dir(scratch).expect("read").count(), 0);
+}
+
+#[tokio::test]
 async fn a_release_that_is_not_there_leaves_nothing() {
     let world = World::new().await;
     let (tools, scratch) = tools(&world);
