@@ -44,6 +44,12 @@ impl Client {
         Self::new(Target::Socket(path.to_owned()))
     }
 
+    /// Of this user's own `scs dev`, which listens on this socket.
+    #[must_use]
+    pub fn own(path: &Path) -> Self {
+        Self::new(Target::Own(path.to_owned()))
+    }
+
     /// Of a server or a host at `host:port`, which has to be the one expected.
     #[must_use]
     pub fn tls(address: impl Into<String>, live: Arc<Live>, expected: Expected) -> Self {

@@ -25,8 +25,10 @@ const UNCONFIRMED: u32 = 15_000;
 /// Where requests go.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// A Unix socket.
+    /// A server's Unix socket.
     Socket(PathBuf),
+    /// The Unix socket of this user's own `scs dev`.
+    Own(PathBuf),
     /// A server or a host.
     Tls(Tls),
 }
@@ -63,6 +65,7 @@ impl Target {
     pub fn whom(&self) -> Whom {
         match self {
             Self::Socket(path) => Whom::Socket(path.clone()),
+            Self::Own(path) => Whom::Own(path.clone()),
             Self::Tls(tls) => match &tls.security {
                 Security::Certificate(_, Expected::Named(kind, name)) => {
                     Whom::Named { who: format!("{kind} {name}"), address: tls.address.clone() }
@@ -77,7 +80,7 @@ impl Target {
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         let unreachable = |source| Error::Unreachable { whom: self.whom(), source };
         match self {
-            Self::Socket(path) => {
+            Self::Socket(path) | Self::Own(path) => {
                 let short = Short::new(path).map_err(unreachable)?;
                 Ok(Box::new(UnixStream::connect(short.path()).await.map_err(unreachable)?))
             }

@@ -11,8 +11,10 @@ use std::time::Duration;
 /// Of whom something is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whom {
-    /// Whoever listens on a socket of this machine.
+    /// The server that listens on a socket of this machine.
     Socket(PathBuf),
+    /// This user's own `scs dev`, at its socket.
+    Own(PathBuf),
     /// A server.
     Server {
         /// `host:port`.
@@ -32,6 +34,7 @@ impl fmt::Display for Whom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(path) => write!(f, "the server at {}", path.display()),
+            Self::Own(path) => write!(f, "`scs dev` at {}", path.display()),
             Self::Server { address } => write!(f, "the server at {address}"),
             Self::Named { who, address } => write!(f, "{who} ({address})"),
         }

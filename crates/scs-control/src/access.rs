@@ -139,7 +139,7 @@ impl Access {
                     .hint("nothing was changed; people have contexts of their own: `scs context add`")
             }
             _ => Problem::new(Code::Forbidden, format!("this takes {takes}, and you have shown no certificate")).hint(
-                "nothing was changed; an administrator makes a token with `scs person token`, and `scs context add` takes it",
+                "nothing was changed; an administrator makes a token with `scs person token NAME --role ROLE`, and `scs context add` takes it",
             ),
         })
     }

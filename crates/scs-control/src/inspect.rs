@@ -11,6 +11,7 @@ use crate::orchestrate::no_instance;
 use crate::service::Handle;
 use crate::state::{ServiceKey, Status};
 use futures_util::stream::{BoxStream, StreamExt, select_all};
+use scs_api::agent::Phase;
 use scs_api::error::{Code, Problem};
 use scs_api::inspect::{Explanation, Instance, Version};
 use scs_api::log::{LogLine, LogQuery};
@@ -19,6 +20,9 @@ use scs_manifest::compiled::{Query, RequireMethod};
 use scs_plan::slot::Slot;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+
+/// What a host whose engine does not answer makes of what it said.
+const BLIND: &str = "what is shown of it is what it saw last";
 
 /// Which instances are asked for; what is left out matches anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
@@ -62,8 +66,14 @@ impl Handle {
     #[must_use]
     pub fn instances(&self, query: &InstanceQuery) -> Vec<Instance> {
         let all = self.shared.reports().into_iter().flat_map(|host| {
-            let name = host.host;
-            host.slots.into_iter().map(move |report| Instance { host: name.clone(), report })
+            let (name, problem) = (host.host, host.problems.first().cloned());
+            host.slots.into_iter().map(move |mut report| {
+                // Nobody knows whether it still does.
+                if let Some(problem) = problem.as_ref().filter(|_| report.phase == Phase::Running) {
+                    report.message = Some(format!("seen last before this: {problem}"));
+                }
+                Instance { host: name.clone(), report }
+            })
         });
         let mut found: Vec<Instance> = all.filter(|it| query.matches(&it.report.slot)).collect();
         found.sort_by(|a, b| a.report.slot.cmp(&b.report.slot));
@@ -76,10 +86,18 @@ impl Handle {
         Ok(services.into_iter().map(|(service, _)| service.environment).collect())
     }
 
-    /// A warning for each host that does not answer and that instances of the query are, or were, on.
+    /// A warning for each host that instances of the query are, or were, on and that does not answer, or whose engine does not.
     pub async fn silent_hosts(&self, query: &InstanceQuery) -> Result<Vec<String>, Problem> {
         let hosts = self.shared.hosts_of(query.environment.as_deref(), query.service.as_deref()).await?;
-        Ok(self.shared.silent_hosts(|host| hosts.contains(host), "what is shown of it is what it said last"))
+        let mut warnings =
+            self.shared.silent_hosts(|host| hosts.contains(host), "what is shown of it is what it said last");
+        let silent = self.shared.fleet.silent();
+        let reports = self.shared.reports();
+        for report in reports.iter().filter(|it| hosts.contains(&it.host) && !silent.contains_key(&it.host)) {
+            let blind = |problem| format!("host {}: {problem}; {BLIND}", report.host);
+            warnings.extend(report.problems.iter().map(blind));
+        }
+        Ok(warnings)
     }
 
     /// Log lines of all hosts that answer.

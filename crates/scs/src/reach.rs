@@ -116,7 +116,7 @@ pub async fn client(context: &Named) -> Result<Client, Failure> {
             let live = Live::open(context.certificates(), None).map_err(|error| {
                 let name = &context.name;
                 Failure::failed(format!("the certificate of context {name} cannot be used")).because(&error).hint(
-                    format!("ask for a token (`scs person token`), then `scs context rm {name}` and `scs context add {name} …`"),
+                    format!("ask for a token (`scs person token NAME --role ROLE`), then `scs context rm {name}` and `scs context add {name} …`"),
                 )
             })?;
             let live = Arc::new(live);

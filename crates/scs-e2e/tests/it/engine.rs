@@ -84,6 +84,11 @@ fn an_engine_that_is_killed_and_comes_back_finds_its_service_whole() {
     let scs = Scs::on(project.path(), &engine.address(), &engine.network());
     let _ = scs.ok(&["up", "-d"]);
     engine.kill();
+    wait_for("ps to warn of what it cannot see", LONG, || {
+        let run = scs.run(&["ps"]);
+        let warned = run.stderr().contains("what is shown of it is what it saw last");
+        if warned && run.stdout().contains("seen last before this") { Ok(()) } else { Err(run.shown()) }
+    });
     engine.start_again();
     // Without live-restore the engine ends at its start what it finds running.
     wait_for("both to run", LONG, || {

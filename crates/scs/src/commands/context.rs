@@ -39,8 +39,9 @@ async fn add(context: &Context, args: &Add) -> Outcome {
             return Err(Failure::usage("a socket needs no token: whoever may open it may do everything"));
         }
         (Address::Https { .. }, None) => {
-            return Err(Failure::usage(format!("{} lets nobody in without a token", args.server))
-                .hint("`scs person token NAME` on its side prints one; the first start of `scs server` did, too"));
+            return Err(Failure::usage(format!("{} lets nobody in without a token", args.server)).hint(
+                "`scs person token NAME --role ROLE` on its side prints one; the first start of `scs server` did, too",
+            ));
         }
         (Address::Https { .. }, Some(token)) => {
             let token = joining::token(token)?;

@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use hyper::Method;
 use scs_api::inspect::Instance;
 use scs_api::log::{LogLine, LogQuery};
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Colors of roles, in turn; red is kept for what is wrong.
@@ -116,13 +117,14 @@ pub async fn show(context: &Context, client: &Client, query: &LogQuery, mut view
     );
     let mut lines = client.stream::<LogLine>(Method::GET, &path, None::<&()>).await?;
     let mut seen: Vec<String> = Vec::new();
+    let several = if view.json { BTreeSet::new() } else { several(client, query).await? };
     while let Some(line) = lines.next().await {
         let line = line?;
         if view.json {
             context.printer.json_line(&line)?;
             continue;
         }
-        let name = name(&line);
+        let name = name(&line, several.contains(&(line.slot.service.clone(), line.slot.role.clone())));
         let turn = seen.iter().position(|role| *role == line.slot.role).unwrap_or_else(|| {
             seen.push(line.slot.role.clone());
             seen.len() - 1
@@ -136,9 +138,17 @@ pub async fn show(context: &Context, client: &Client, query: &LogQuery, mut view
     Ok(())
 }
 
-/// Role and type; what a container prints itself has none.
-fn name(line: &LogLine) -> String {
-    let label = line.slot.label();
+/// Services and their roles that have several instances, whose lines are told apart from the first on.
+async fn several(client: &Client, query: &LogQuery) -> Result<BTreeSet<(String, String)>, Failure> {
+    let asked = [("environment", Some(query.environment.clone())), ("service", query.service.clone())];
+    let instances: Vec<Instance> = client.get(&paths::query("/v1/instances", &asked)).await?;
+    let slots = instances.into_iter().map(|it| it.report.slot);
+    Ok(slots.filter(|slot| slot.index > 0).map(|slot| (slot.service, slot.role)).collect())
+}
+
+/// Role and type; what a container prints itself has none. One of several instances has its number.
+fn name(line: &LogLine, several: bool) -> String {
+    let label = if several { line.slot.numbered() } else { line.slot.label() };
     if line.source == "stdout" { label } else { format!("{label} {}", line.source) }
 }
 
@@ -154,4 +164,24 @@ fn format(line: &LogLine, name: &str, view: View, paint: impl Fn(bool, &str) -> 
     }
     out.push_str(&line.line);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scs_plan::slot::Slot;
+
+    #[test]
+    fn the_first_of_several_has_its_number_and_the_only_one_has_none() {
+        let line = |source: &str| LogLine {
+            slot: Slot { environment: "dev".to_owned(), service: "shop".to_owned(), role: "web".to_owned(), index: 0 },
+            instance: "1".to_owned(),
+            source: source.to_owned(),
+            time: None,
+            line: "GET /".to_owned(),
+        };
+        assert_eq!(name(&line("stdout"), false), "web");
+        assert_eq!(name(&line("stdout"), true), "web.0");
+        assert_eq!(name(&line("nginx-access"), true), "web.0 nginx-access");
+    }
 }

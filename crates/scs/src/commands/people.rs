@@ -30,7 +30,9 @@ async fn list(context: &Context, args: &PersonList) -> Outcome {
         return Ok(Exit::DONE);
     }
     if people.is_empty() {
-        context.printer.note("nobody has joined; `scs person token` prints a token that somebody joins with");
+        context
+            .printer
+            .note("nobody has joined; `scs person token NAME --role ROLE` prints a token that somebody joins with");
         return Ok(Exit::DONE);
     }
     let mut rows = table::new(&["PERSON", "ROLE", "ENVIRONMENTS", "JOINED", "CERTIFICATE UNTIL"]);
@@ -74,7 +76,9 @@ async fn remove(context: &Context, args: &PersonRemove) -> Outcome {
     let client = context.running_server().await?;
     context.sure(args.yes, &format!("Forget {}, and turn away their certificates?", args.person))?;
     client.tell(Method::DELETE, &path(&args.person), None::<&()>).await?;
-    context.printer.note(format!("{} is forgotten; `scs person token` lets them in again", args.person));
+    context
+        .printer
+        .note(format!("{} is forgotten; `scs person token NAME --role ROLE` lets them in again", args.person));
     Ok(Exit::DONE)
 }
 

@@ -148,7 +148,7 @@ impl Bound {
             // A log is no place for a token.
             tracing::info!(
                 socket = %socket.display(),
-                "nobody has joined yet: on this machine, `scs context add NAME unix:SOCKET` gets in, and `scs person token` lets others in"
+                "nobody has joined yet: on this machine, `scs context add NAME unix:SOCKET` gets in, and `scs person token NAME --role ROLE` lets others in"
             );
             return Ok(());
         }
