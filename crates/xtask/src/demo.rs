@@ -1,9 +1,13 @@
-//! `cargo xtask demo`: the example blog, its database killed, and the site coming back.
+//! `cargo xtask demo`: the example blog on one machine, its database killed, and the site coming back; then on three hosts, its database
+//! moved while the site is read.
+
+mod blog;
+mod hosts;
 
 use crate::{docs, engine, packages, shell};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use blog::Blog;
 use clap::Args;
-use serde_json::Value;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -15,9 +19,12 @@ const AWAY: Duration = Duration::from_secs(60);
 /// How it is shown.
 #[derive(Args)]
 pub struct Options {
-    /// Ends everything again instead of leaving the blog running
+    /// Ends everything again instead of leaving the blog of the first act running
     #[arg(long)]
     end: bool,
+    /// Leaves the second act out, the one on three hosts
+    #[arg(long)]
+    one_machine: bool,
 }
 
 /// Shows it.
@@ -27,7 +34,7 @@ pub fn run(options: &Options) -> Result<()> {
     shell::say("building scs");
     shell::run(&mut shell::cargo(&["build", "--workspace", "--bin", "scs"]))?;
     let blog = Blog { program: docs::binary(), folder: shell::root().join("examples/blog") };
-    let shown = show(&blog);
+    let shown = show(&blog).and_then(|()| if options.one_machine { Ok(()) } else { hosts::show(&blog) });
     if options.end || shown.is_err() {
         shell::say("scs down");
         let ended = shell::run(&mut blog.scs(&["down"]));
@@ -39,7 +46,8 @@ pub fn run(options: &Options) -> Result<()> {
         .and_then(|here| blog.program.strip_prefix(here).ok().map(PathBuf::from))
         .unwrap_or_else(|| blog.program.clone());
     let folder = "examples/blog/deployment.yaml";
-    eprintln!("\nThe blog goes on running. To look at it and to end it:");
+    eprintln!("\nThe blog of one machine goes on running: {}", blog.site()?);
+    eprintln!("To look at it and to end it:");
     for words in ["ps", "logs --tail 20", "explain wordpress.mysql", "down"] {
         let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
         eprintln!("  {} {verb} --file {folder} {rest}", program.display());
@@ -74,8 +82,7 @@ fn show(blog: &Blog) -> Result<()> {
     if !same {
         bail!("wordpress was restarted, which it should not have been");
     }
-    let hint = "user admin, password in examples/blog/README.md";
-    eprintln!("\nThe site: {site}   ({hint})");
+    eprintln!("\nThe site: {site}   (user admin, password in examples/blog/README.md)");
     Ok(())
 }
 
@@ -103,69 +110,5 @@ fn watch(blog: &Blog, site: &str, killed: Instant) -> Result<()> {
         if after > AWAY {
             bail!("the site did not come back within {} s; `scs ps` and `scs logs` say more", AWAY.as_secs());
         }
-    }
-}
-
-struct Blog {
-    program: PathBuf,
-    folder: PathBuf,
-}
-
-/// What the demo needs to know of a slot.
-struct Slot {
-    phase: String,
-    container: String,
-    name: String,
-    address: String,
-}
-
-impl Blog {
-    fn scs(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(arguments).current_dir(&self.folder);
-        command
-    }
-
-    fn instances(&self) -> Result<Vec<Value>> {
-        let text = shell::output(&mut self.scs(&["ps", "-o", "json"]))?;
-        serde_json::from_str(&text).context("`scs ps -o json` printed no list")
-    }
-
-    fn slot(&self, role: &str) -> Result<Slot> {
-        let instances = self.instances()?;
-        let report = instances
-            .iter()
-            .map(|instance| &instance["report"])
-            .find(|report| report["slot"]["role"] == role)
-            .with_context(|| format!("`scs ps` lists no {role}"))?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let container = &report["container"];
-        let provides = container["provides"].as_object().and_then(|provides| provides.values().next());
-        Ok(Slot {
-            phase: text(&report["phase"]),
-            container: text(&container["id"]),
-            name: text(&container["name"]),
-            address: provides.map(|provide| text(&provide["address"])).unwrap_or_default(),
-        })
-    }
-
-    fn site(&self) -> Result<String> {
-        for instance in self.instances()? {
-            let address = &instance["report"]["container"]["provides"]["http"]["local_address"];
-            if let Some(address) = address.as_str() {
-                return Ok(format!("http://{address}"));
-            }
-        }
-        bail!("no role of the blog provides http on this machine")
-    }
-
-    fn visitor(&self, site: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new("python3");
-        command.arg(self.folder.join("site.py")).args(["--url", site]).args(arguments);
-        command
-    }
-
-    fn visit(&self, site: &str, arguments: &[&str]) -> Result<()> {
-        shell::run(&mut self.visitor(site, arguments))
     }
 }
