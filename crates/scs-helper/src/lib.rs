@@ -7,6 +7,8 @@
 pub mod accounts;
 #[path = "program/archive.rs"]
 pub mod archive;
+#[path = "program/inside.rs"]
+pub mod inside;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};

@@ -56,7 +56,24 @@ pub async fn remove_tree(engine: &dyn Engine, path: &Path) -> Result<(), Error> 
     if code != 0 {
         return Err(Error::Helper { path: path.display().to_string(), code });
     }
-    fs::remove_dir(path).await.map_err(failed)
+    match fs::remove_dir(path).await {
+        // The directory that it lies in is closed to us, too.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => remove_entry(engine, path, error).await,
+        other => other.map_err(failed),
+    }
+}
+
+async fn remove_entry(engine: &dyn Engine, path: &Path, denied: std::io::Error) -> Result<(), Error> {
+    let shown = || path.display().to_string();
+    let (Some(outer), Some(name)) = (path.parent(), path.file_name().and_then(|it| it.to_str())) else {
+        return Err(Error::Io { path: shown(), source: denied });
+    };
+    let mount = Mount { source: MountSource::Host(outer.to_owned()), target: "/tree".to_owned(), read_only: false };
+    let removed = helper::run(engine, &[mount], &["remove", "--", &format!("/tree/{name}")]).await;
+    match removed.map_err(|source| Error::Engine { path: shown(), source })? {
+        0 => Ok(()),
+        code => Err(Error::Helper { path: shown(), code }),
+    }
 }
 
 /// A cause for the ports' errors.

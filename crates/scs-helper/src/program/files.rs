@@ -1,9 +1,10 @@
-//! `own`, `remove`, `pack` and `unpack`: what has to be done to files as root, or with a container's own users.
+//! `own`, `remove`, `pack`, `unpack` and `inside`: what has to be done to files as root, or with a container's own users.
 
 use crate::Failure;
 use crate::accounts;
 use crate::archive;
 use crate::arguments::{Arguments, unknown};
+use crate::inside;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -96,6 +97,23 @@ pub(crate) fn unpack(arguments: &mut Arguments) -> Result<u8, Failure> {
         let code = if matches!(error, archive::Error::NoTar(_)) { NO_PROGRAM } else { 1 };
         Failure::new(code, error.to_string())
     })
+}
+
+pub(crate) fn inside(arguments: &mut Arguments) -> Result<u8, Failure> {
+    let mut make = false;
+    while let Some(option) = arguments.option()? {
+        match option.as_str() {
+            "--make" => make = true,
+            other => return Err(unknown(other)),
+        }
+    }
+    let paths = arguments.paths()?;
+    let [directory, path] = paths.as_slice() else {
+        return Err(Failure::usage("a directory and a path inside it are wanted"));
+    };
+    let found = inside::look(directory, path, make);
+    let code = |found| inside::CODES.iter().find(|(it, _)| *it == found).map_or(1, |(_, code)| *code);
+    found.map(code).map_err(|error| Failure::at("look at", &directory.join(path), &error))
 }
 
 /// The one path that is left.

@@ -6,6 +6,7 @@ mod archive;
 mod arguments;
 mod exec;
 mod files;
+mod inside;
 mod play;
 mod serve;
 mod sys;
@@ -30,6 +31,9 @@ scs-helper, what scs runs inside containers
         Writes all that is in the directory to standard output as a tar archive, by the `tar` that is found in PATH.
   unpack DIRECTORY
         Puts the files of the archive on standard input in place of all that is in the directory, once all are there.
+  inside [--make] DIRECTORY PATH
+        Looks for a directory inside another, following no link; with --make makes it. Exit code 10: nothing is there, 11: it is
+        empty, 12: something is in it, 13: there, or on the way, is no directory.
   tail [--follow] [--until-eof] [--from INDEX:DEVICE:INODE:END]… FILE…
         Prints the files' lines as `INDEX DEVICE:INODE:END LINE`; with --follow also what comes, through rotation and
         truncation, and for files not yet there. With --from a file is read on from where a line of it ended, also where it
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Ok("remove") => files::remove(&mut arguments),
         Ok("pack") => files::pack(&mut arguments),
         Ok("unpack") => files::unpack(&mut arguments),
+        Ok("inside") => files::inside(&mut arguments),
         Ok("tail") => tail::run(&mut arguments),
         Ok("serve") => serve::run(&mut arguments),
         Ok("play") => play::run(&mut arguments),

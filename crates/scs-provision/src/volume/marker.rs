@@ -147,6 +147,12 @@ impl Marker {
         Ok(())
     }
 
+    /// The directory of the other volume that the data lies in, and where in it.
+    pub fn parts(&self) -> Option<(&Path, &Path)> {
+        let parent = Path::new(self.inside.as_deref()?);
+        Some((parent, Path::new(self.place.as_deref()?).strip_prefix(parent).ok()?))
+    }
+
     /// Notes that a permit has passed on.
     pub fn hand_over(&mut self, directory: &Path, epoch: u64, to: &str) -> Result<(), Error> {
         if self.handed_over.as_ref().is_some_and(|it| it.epoch >= epoch) {

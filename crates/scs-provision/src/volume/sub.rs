@@ -3,11 +3,11 @@
 use super::marker::{self, For, Marker};
 use super::{blocking, failed, option_error};
 use crate::options::{Reader, Wrong};
-use crate::{Host, cleanup};
+use crate::{Host, cleanup, helper};
 use async_trait::async_trait;
-use scs_ports::engine::{Engine, MountSource};
+use scs_helper::inside::{self, Found};
+use scs_ports::engine::{Engine, Mount, MountSource};
 use scs_ports::volume::{Ensured, Error, VolumeId, VolumeProvisioner, VolumeRequest};
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -53,9 +53,80 @@ impl Sub {
             }
         };
         let directory = marker::directory(&self.state, id)?;
-        let request = request.clone();
         let _turn = self.turn.lock().await;
-        blocking(&request.id.clone(), move || ensure(&directory, &parent, &path, &request, wanted)).await
+        self.have_inside(request, wanted, &parent, &path, directory).await
+    }
+
+    async fn have_inside(
+        &self,
+        request: &VolumeRequest,
+        wanted: For,
+        parent: &Path,
+        path: &Path,
+        directory: PathBuf,
+    ) -> Result<Ensured, Error> {
+        let id = &request.id;
+        let place = parent.join(path);
+        let (shown, inside) = (place.display().to_string(), Some(parent.display().to_string()));
+        if !parent.is_dir() {
+            return Err(Error::Missing { id: id.clone(), place: parent.display().to_string() });
+        }
+        let there = self.look(id, parent, path, false).await?;
+        let marker = self.marker(id).await?;
+        let missing = there == Found::Missing;
+        // Of a copy the files come with those of its parent.
+        if missing && if marker.is_some() { wanted == For::Use } else { request.known } {
+            return Err(Error::Missing { id: id.clone(), place: shown });
+        }
+        if missing && marker.is_none() {
+            self.look(id, parent, path, true).await?;
+        }
+        let request = request.clone();
+        blocking(id, move || {
+            if let Some(mut found) = marker {
+                found.admit(&request, &directory, &shown, wanted)?;
+                if found.place.as_deref() != Some(&*shown) || found.inside != inside {
+                    (found.place, found.inside) = (Some(shown), inside);
+                    found.write(&directory)?;
+                }
+                return Ok(Ensured { source: MountSource::Host(place), fresh: false, epoch: found.epoch });
+            }
+            marker::make(&request.id, &directory)?;
+            // A directory with something in it (the parent came with it) is not ours to delete; an empty one may be what
+            // an interrupted call left. What comes with a copy of the parent was ours before.
+            let borrowed = wanted == For::Use && there == Found::Full;
+            let new = Marker::new(METHOD, &request, wanted);
+            Marker { place: Some(shown), inside, borrowed, ..new }.write(&directory)?;
+            Ok(Ensured { source: MountSource::Host(place), fresh: missing, epoch: request.epoch })
+        })
+        .await
+    }
+
+    /// What is there, made if asked to; as root in a container where a container's user has closed the parent to us.
+    async fn look(&self, id: &VolumeId, parent: &Path, path: &Path, make: bool) -> Result<Found, Error> {
+        let place = parent.join(path);
+        let action = if make { format!("make {}", place.display()) } else { format!("look at {}", place.display()) };
+        let (outer, inner) = (parent.to_owned(), path.to_owned());
+        let found = match blocking(id, move || Ok(inside::look(&outer, &inner, make))).await? {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let source = MountSource::Host(parent.to_owned());
+                let mount = Mount { source, target: "/parent".to_owned(), read_only: !make };
+                let inner = path.display().to_string();
+                let mut arguments = vec!["inside"];
+                arguments.extend(make.then_some("--make"));
+                arguments.extend(["--", "/parent", &inner]);
+                let code = helper::run(&*self.engine, &[mount], &arguments).await;
+                let code = code.map_err(|error| failed(id, action.clone(), error))?;
+                let found = inside::CODES.iter().find(|(_, known)| i64::from(*known) == code);
+                found.map(|(found, _)| *found).ok_or_else(|| failed(id, action, error))?
+            }
+            other => other.map_err(|error| failed(id, action, error))?,
+        };
+        if found == Found::Blocked {
+            let message = format!("{} is not a directory; a link is not followed", place.display());
+            return Err(Error::Option { id: id.clone(), option: "path".to_owned(), message });
+        }
+        Ok(found)
     }
 }
 
@@ -77,8 +148,11 @@ impl VolumeProvisioner for Sub {
 
     async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {
         let Some(marker) = self.marker(id).await? else { return Ok(None) };
-        let place = PathBuf::from(marker.place.unwrap_or_default());
-        let there = tokio::fs::metadata(&place).await.is_ok_and(|it| it.is_dir());
+        let place = PathBuf::from(marker.place.clone().unwrap_or_default());
+        let there = match marker.parts() {
+            Some((parent, path)) => self.look(id, parent, path, false).await? != Found::Missing,
+            None => tokio::fs::metadata(&place).await.is_ok_and(|it| it.is_dir()),
+        };
         Ok(there.then_some(Ensured { source: MountSource::Host(place), fresh: false, epoch: marker.epoch }))
     }
 
@@ -90,10 +164,8 @@ impl VolumeProvisioner for Sub {
         let _turn = self.turn.lock().await;
         let Some(marker) = self.marker(id).await? else { return Ok(()) };
         if let Some(place) = marker.place.as_deref().filter(|_| !marker.borrowed) {
-            if let Some(parent) = marker.inside.as_deref().map(Path::new)
-                && let Ok(path) = Path::new(place).strip_prefix(parent)
-            {
-                walk(id, parent, path)?;
+            if let Some((parent, path)) = marker.parts() {
+                self.look(id, parent, path, false).await?;
             }
             let removed = cleanup::remove_tree(&*self.engine, Path::new(place)).await;
             removed.map_err(|error| failed(id, format!("delete {place}"), cleanup::cause(error)))?;
@@ -122,63 +194,4 @@ fn options(request: &VolumeRequest) -> Result<PathBuf, Wrong> {
         return Err(Wrong::new("path", format!("`{}` must be a path inside the parent, without `..`", path.display())));
     }
     Ok(path.to_owned())
-}
-
-fn ensure(
-    directory: &Path,
-    parent: &Path,
-    path: &Path,
-    request: &VolumeRequest,
-    wanted: For,
-) -> Result<Ensured, Error> {
-    let id = &request.id;
-    let place = parent.join(path);
-    let (shown, inside) = (place.display().to_string(), Some(parent.display().to_string()));
-    let missing = || Error::Missing { id: id.clone(), place: shown.clone() };
-    if !parent.is_dir() {
-        return Err(Error::Missing { id: id.clone(), place: parent.display().to_string() });
-    }
-    let there = walk(id, parent, path)?;
-    let found = Marker::read(directory, METHOD, id)?;
-    if let Some(mut found) = found {
-        // Of a copy the files come with those of its parent.
-        if !there && wanted == For::Use {
-            return Err(missing());
-        }
-        found.admit(request, directory, &shown, wanted)?;
-        if found.place.as_deref() != Some(&*shown) || found.inside != inside {
-            (found.place, found.inside) = (Some(shown), inside);
-            found.write(directory)?;
-        }
-        return Ok(Ensured { source: MountSource::Host(place), fresh: false, epoch: found.epoch });
-    }
-    if !there && request.known {
-        return Err(missing());
-    }
-    // A directory with something in it (the parent came with it) is not ours to delete; an empty one may be what an
-    // interrupted call left. What comes with a copy of the parent was ours before.
-    let borrowed = wanted == For::Use && there && fs::read_dir(&place).is_ok_and(|mut it| it.next().is_some());
-    fs::create_dir_all(&place).map_err(|error| failed(id, format!("make {shown}"), error))?;
-    marker::make(id, directory)?;
-    let marker = Marker { place: Some(shown), inside, borrowed, ..Marker::new(METHOD, request, wanted) };
-    marker.write(directory)?;
-    Ok(Ensured { source: MountSource::Host(place), fresh: !there, epoch: request.epoch })
-}
-
-/// Whether the directory is there. A link on the way is refused: containers write there, and could point it anywhere.
-fn walk(id: &VolumeId, parent: &Path, path: &Path) -> Result<bool, Error> {
-    let mut place = parent.to_owned();
-    for part in path.components() {
-        place.push(part);
-        match fs::symlink_metadata(&place) {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => {
-                let message = format!("{} is not a directory; a link is not followed", place.display());
-                return Err(Error::Option { id: id.clone(), option: "path".to_owned(), message });
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(failed(id, format!("look at {}", place.display()), error)),
-        }
-    }
-    Ok(true)
 }
