@@ -94,7 +94,7 @@ impl Host {
         }
         // What is under /run did not survive the last power failure on a real host either.
         first += "find /run -mindepth 1 -delete\nmkdir -p /run/lock\n";
-        let flags = ["--net", "--uts", "--mount", "--pid", "--kill-child", "--mount-proc"];
+        let flags = ["--net", "--uts", "--mount", "--mount-proc"];
         let pid =
             self.holder().start(&flags, &first).with_context(|| format!("cannot switch {} on", self.spec.name))?;
         router.plug(&self.spec, pid)?;

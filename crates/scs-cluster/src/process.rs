@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A process that holds namespaces. Killing it ends every process in them, where it is the first of a process namespace.
+/// A process that holds namespaces, one of processes among them: killing it ends every process in them.
 #[derive(Debug, Clone)]
 pub struct Holder {
     file: PathBuf,
@@ -25,12 +25,13 @@ impl Holder {
         (lives(pid) && started_at(pid)? == started).then_some(pid)
     }
 
-    /// Starts one in namespaces of its own, which `unshare` names by its flags. `first` runs in them before anything else.
+    /// Starts one in a process namespace of its own, and in those that `unshare` names by these flags. `first` runs in them before
+    /// anything else.
     pub fn start(&self, flags: &[&str], first: &str) -> Result<u32> {
         // Bash adopts and buries what loses its parent, as the first process of a host has to.
         let script = format!("set -e\n{first}\nexec bash -c 'while :; do sleep 3600 & wait $!; done'");
         let mut unshare = Command::new("unshare");
-        unshare.args(flags).args(["--fork", "bash", "-c", &script]);
+        unshare.args(["--pid", "--kill-child", "--fork"]).args(flags).args(["bash", "-c", &script]);
         unshare.stdin(Stdio::null()).stdout(Stdio::null());
         let log = self.file.with_extension("log");
         unshare.stderr(fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?);
@@ -94,4 +95,29 @@ fn started_at(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything, so counted from its end: start time is field 22.
     stat.rsplit_once(") ")?.1.split(' ').nth(19).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_holder_started_outlives_it() {
+        let file = std::env::temp_dir().join(format!("scs-holder-{}.pid", std::process::id()));
+        let holder = Holder::remembered(file.clone());
+        let pid = holder.start(&["--net"], "").expect("namespaces can be made (as root)");
+        let mut child = None;
+        let children = format!("/proc/{pid}/task/{pid}/children");
+        crate::wait_for("the holder to sleep", || {
+            let text = fs::read_to_string(&children).unwrap_or_default();
+            child = text.split_whitespace().next().and_then(|it| it.parse::<u32>().ok());
+            child.map(drop).ok_or(text)
+        })
+        .expect("it sleeps in a process of its own");
+        holder.kill().expect("it can be killed");
+        let child = child.expect("it was found");
+        crate::wait_for("what it started to end", || if lives(child) { Err(format!("{child} lives")) } else { Ok(()) })
+            .expect("it does not outlive the holder");
+        let _ = remove(&file.with_extension("log"));
+    }
 }
