@@ -2,6 +2,7 @@
 
 mod bind;
 mod docker;
+mod kept;
 mod local;
 mod marker;
 mod sub;

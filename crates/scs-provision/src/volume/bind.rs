@@ -1,5 +1,6 @@
 //! `bind`: a directory or file of the user's, as it is.
 
+use super::kept::Kept;
 use super::marker::{self, For, Marker};
 use super::{blocking, option_error};
 use crate::Host;
@@ -8,22 +9,20 @@ use async_trait::async_trait;
 use scs_ports::engine::MountSource;
 use scs_ports::volume::{Ensured, Error, VolumeId, VolumeProvisioner, VolumeRequest};
 use std::path::{Component, Path, PathBuf};
-use tokio::sync::Mutex;
 
 const METHOD: &str = "bind";
 
 /// Volumes that belong to the user. Only the highest epoch is remembered of them, in the installation's state.
 #[derive(Debug)]
 pub struct Bind {
-    state: PathBuf,
-    turn: Mutex<()>,
+    kept: Kept,
 }
 
 impl Bind {
     /// Volumes of this host.
     #[must_use]
     pub fn new(host: &Host) -> Self {
-        Bind { state: host.state.clone(), turn: Mutex::new(()) }
+        Bind { kept: Kept::new(METHOD, host) }
     }
 }
 
@@ -31,24 +30,17 @@ impl Bind {
 impl VolumeProvisioner for Bind {
     async fn ensure(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
         let place = options(request).map_err(|wrong| option_error(&request.id, wrong))?;
-        let directory = marker::directory(&self.state, &request.id)?;
+        let directory = self.kept.directory(&request.id)?;
         let request = request.clone();
-        let _turn = self.turn.lock().await;
+        let _turn = self.kept.turn().await;
         blocking(&request.id.clone(), move || ensure(&directory, place, &request)).await
     }
 
     async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {
-        let (directory, id) = (marker::directory(&self.state, id)?, id.clone());
-        blocking(&id.clone(), move || {
-            let Some(marker) = Marker::read(&directory, METHOD, &id)? else { return Ok(None) };
-            let place = PathBuf::from(marker.place.unwrap_or_default());
-            Ok(place.exists().then_some(Ensured {
-                source: MountSource::Host(place),
-                fresh: false,
-                epoch: marker.epoch,
-            }))
-        })
-        .await
+        let Some(marker) = self.kept.marker(id).await? else { return Ok(None) };
+        let place = PathBuf::from(marker.place.unwrap_or_default());
+        let there = tokio::fs::try_exists(&place).await.unwrap_or(false);
+        Ok(there.then_some(Ensured { source: MountSource::Host(place), fresh: false, epoch: marker.epoch }))
     }
 
     async fn release(&self, _id: &VolumeId) -> Result<(), Error> {

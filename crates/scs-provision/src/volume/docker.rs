@@ -1,5 +1,6 @@
 //! `docker`: a named volume of the container engine, of any driver.
 
+use super::kept::{Kept, copy};
 use super::marker::{self, For, Marker};
 use super::{blocking, failed, option_error};
 use crate::Host;
@@ -8,9 +9,7 @@ use async_trait::async_trait;
 use scs_ports::engine::{Engine, Labels, MountSource, NamedVolume};
 use scs_ports::volume::{Ensured, Error, VolumeId, VolumeProvisioner, VolumeRequest};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Mutex;
 
 const METHOD: &str = "docker";
 /// The label with the id of the volume.
@@ -23,8 +22,7 @@ const OWNER: &str = "scs.owner";
 #[derive(Debug)]
 pub struct Named {
     engine: Arc<dyn Engine>,
-    state: PathBuf,
-    turn: Mutex<()>,
+    kept: Kept,
 }
 
 /// What the manifest says.
@@ -38,12 +36,7 @@ impl Named {
     /// Volumes of this host's engine.
     #[must_use]
     pub fn new(host: &Host) -> Self {
-        Named { engine: host.engine.clone(), state: host.state.clone(), turn: Mutex::new(()) }
-    }
-
-    async fn marker(&self, id: &VolumeId) -> Result<Option<Marker>, Error> {
-        let (directory, id) = (marker::directory(&self.state, id)?, id.clone());
-        blocking(&id.clone(), move || Marker::read(&directory, METHOD, &id)).await
+        Named { engine: host.engine.clone(), kept: Kept::new(METHOD, host) }
     }
 
     async fn volume(&self, id: &VolumeId, name: &str) -> Result<Option<NamedVolume>, Error> {
@@ -56,12 +49,12 @@ impl Named {
     async fn have(&self, request: &VolumeRequest, wanted: For) -> Result<Ensured, Error> {
         let id = &request.id;
         let options = options(request).map_err(|wrong| option_error(id, wrong))?;
-        let directory = marker::directory(&self.state, id)?;
+        let directory = self.kept.directory(id)?;
         let name = options.name.clone().unwrap_or_else(|| engine_name(request));
         let place = format!("the engine's volume `{name}`");
-        let _turn = self.turn.lock().await;
+        let _turn = self.kept.turn().await;
         let found = self.volume(id, &name).await?;
-        let marker = self.marker(id).await?;
+        let marker = self.kept.marker(id).await?;
         if found.is_none() && (request.known || marker.is_some()) {
             return Err(Error::Missing { id: id.clone(), place });
         }
@@ -105,17 +98,15 @@ impl VolumeProvisioner for Named {
     }
 
     async fn receive(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
-        self.have(&VolumeRequest { known: false, ..request.clone() }, For::Copy).await
+        self.have(&copy(request), For::Copy).await
     }
 
     async fn hand_over(&self, id: &VolumeId, epoch: u64, to: &str) -> Result<(), Error> {
-        let (directory, id, to) = (marker::directory(&self.state, id)?, id.clone(), to.to_owned());
-        let _turn = self.turn.lock().await;
-        blocking(&id.clone(), move || marker::hand_over(&directory, METHOD, &id, epoch, &to)).await
+        self.kept.hand_over(id, epoch, to).await
     }
 
     async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {
-        let Some(marker) = self.marker(id).await? else { return Ok(None) };
+        let Some(marker) = self.kept.marker(id).await? else { return Ok(None) };
         let name = marker.place.unwrap_or_default();
         let there = self.volume(id, &name).await?.is_some();
         Ok(there.then_some(Ensured { source: MountSource::Named(name), fresh: false, epoch: marker.epoch }))
@@ -126,8 +117,8 @@ impl VolumeProvisioner for Named {
     }
 
     async fn destroy(&self, id: &VolumeId) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
-        let Some(marker) = self.marker(id).await? else { return Ok(()) };
+        let _turn = self.kept.turn().await;
+        let Some(marker) = self.kept.marker(id).await? else { return Ok(()) };
         let name = marker.place.unwrap_or_default();
         if marker.borrowed {
             let message =
@@ -136,14 +127,7 @@ impl VolumeProvisioner for Named {
         }
         let removed = self.engine.remove_volume(&name).await;
         removed.map_err(|error| failed(id, format!("remove the engine's volume `{name}`"), error))?;
-        let (state, id) = (self.state.clone(), id.clone());
-        let directory = marker::directory(&state, &id)?;
-        blocking(&id.clone(), move || {
-            Marker::remove(&directory, METHOD, &id)?;
-            marker::prune(&state, &directory);
-            Ok(())
-        })
-        .await
+        self.kept.forget(id).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! `local`: a directory of ours on this host's disk.
 
+use super::kept::{Kept, copy};
 use super::marker::{self, For, Marker};
 use super::{blocking, failed, option_error};
 use crate::options::Reader;
@@ -8,9 +9,8 @@ use async_trait::async_trait;
 use scs_ports::engine::{Engine, MountSource};
 use scs_ports::volume::{Ensured, Error, VolumeId, VolumeProvisioner, VolumeRequest};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::Mutex;
 
 const METHOD: &str = "local";
 /// The directory that is mounted; the marker lies beside it, out of the container's sight.
@@ -20,23 +20,21 @@ const DATA: &str = "data";
 #[derive(Debug)]
 pub struct Local {
     engine: Arc<dyn Engine>,
-    state: PathBuf,
-    /// One at a time, so that two calls for one volume do not both make it.
-    turn: Mutex<()>,
+    kept: Kept,
 }
 
 impl Local {
     /// Volumes of this host.
     #[must_use]
     pub fn new(host: &Host) -> Self {
-        Local { engine: host.engine.clone(), state: host.state.clone(), turn: Mutex::new(()) }
+        Local { engine: host.engine.clone(), kept: Kept::new(METHOD, host) }
     }
 
     async fn have(&self, request: &VolumeRequest, wanted: For) -> Result<Ensured, Error> {
         Reader::new(&request.options).finish().map_err(|wrong| option_error(&request.id, wrong))?;
-        let directory = marker::directory(&self.state, &request.id)?;
+        let directory = self.kept.directory(&request.id)?;
         let request = request.clone();
-        let _turn = self.turn.lock().await;
+        let _turn = self.kept.turn().await;
         blocking(&request.id.clone(), move || ensure(&directory, &request, wanted)).await
     }
 }
@@ -48,23 +46,18 @@ impl VolumeProvisioner for Local {
     }
 
     async fn receive(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
-        self.have(&VolumeRequest { known: false, ..request.clone() }, For::Copy).await
+        self.have(&copy(request), For::Copy).await
     }
 
     async fn hand_over(&self, id: &VolumeId, epoch: u64, to: &str) -> Result<(), Error> {
-        let (directory, id, to) = (marker::directory(&self.state, id)?, id.clone(), to.to_owned());
-        let _turn = self.turn.lock().await;
-        blocking(&id.clone(), move || marker::hand_over(&directory, METHOD, &id, epoch, &to)).await
+        self.kept.hand_over(id, epoch, to).await
     }
 
     async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {
-        let (directory, id) = (marker::directory(&self.state, id)?, id.clone());
-        blocking(&id.clone(), move || {
-            let Some(marker) = Marker::read(&directory, METHOD, &id)? else { return Ok(None) };
-            let data = directory.join(DATA);
-            Ok(data.is_dir().then_some(Ensured { source: MountSource::Host(data), fresh: false, epoch: marker.epoch }))
-        })
-        .await
+        let Some(marker) = self.kept.marker(id).await? else { return Ok(None) };
+        let data = self.kept.directory(id)?.join(DATA);
+        let there = tokio::fs::metadata(&data).await.is_ok_and(|it| it.is_dir());
+        Ok(there.then_some(Ensured { source: MountSource::Host(data), fresh: false, epoch: marker.epoch }))
     }
 
     async fn release(&self, _id: &VolumeId) -> Result<(), Error> {
@@ -72,19 +65,11 @@ impl VolumeProvisioner for Local {
     }
 
     async fn destroy(&self, id: &VolumeId) -> Result<(), Error> {
-        let directory = marker::directory(&self.state, id)?;
-        let _turn = self.turn.lock().await;
-        let data = directory.join(DATA);
+        let _turn = self.kept.turn().await;
+        let data = self.kept.directory(id)?.join(DATA);
         let removed = cleanup::remove_tree(&*self.engine, &data).await;
         removed.map_err(|error| failed(id, format!("delete {}", data.display()), cleanup::cause(error)))?;
-        // The marker goes last: what is interrupted here is found, and done again, by the next call.
-        let (state, id) = (self.state.clone(), id.clone());
-        blocking(&id.clone(), move || {
-            Marker::remove(&directory, METHOD, &id)?;
-            marker::prune(&state, &directory);
-            Ok(())
-        })
-        .await
+        self.kept.forget(id).await
     }
 }
 

@@ -168,14 +168,6 @@ fn file(directory: &Path, method: &str) -> PathBuf {
     directory.join(if method == "local" { "volume.json".to_owned() } else { format!("{method}.json") })
 }
 
-/// Notes in the marker of a volume that a permit has passed on.
-pub(super) fn hand_over(directory: &Path, method: &str, id: &VolumeId, epoch: u64, to: &str) -> Result<(), Error> {
-    match Marker::read(directory, method, id)? {
-        Some(mut marker) => marker.hand_over(directory, epoch, to),
-        None => Err(Error::Missing { id: id.clone(), place: directory.display().to_string() }),
-    }
-}
-
 /// The directory of a volume.
 pub(super) fn directory(state: &Path, id: &VolumeId) -> Result<PathBuf, Error> {
     let mut path = state.join("volumes");
@@ -229,18 +221,6 @@ pub(super) fn make(id: &VolumeId, directory: &Path) -> Result<(), Error> {
         Ok(())
     };
     made().map_err(|error: std::io::Error| failed(id, format!("make {}", directory.display()), error))
-}
-
-/// Removes a directory and those above it, up to `volumes`, as far as they are empty.
-pub(super) fn prune(state: &Path, directory: &Path) {
-    let root = state.join("volumes");
-    let mut next = Some(directory);
-    while let Some(path) = next.filter(|it| **it != root && it.starts_with(&root)) {
-        if fs::remove_dir(path).is_err() {
-            return;
-        }
-        next = path.parent();
-    }
 }
 
 #[cfg(test)]

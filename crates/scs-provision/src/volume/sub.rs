@@ -1,5 +1,6 @@
 //! `sub`: a directory inside another volume.
 
+use super::kept::{Kept, copy};
 use super::marker::{self, For, Marker};
 use super::{blocking, failed, option_error};
 use crate::options::{Reader, Wrong};
@@ -11,7 +12,6 @@ use scs_ports::volume::{Ensured, Error, VolumeId, VolumeProvisioner, VolumeReque
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::Mutex;
 
 const METHOD: &str = "sub";
 
@@ -19,20 +19,14 @@ const METHOD: &str = "sub";
 #[derive(Debug)]
 pub struct Sub {
     engine: Arc<dyn Engine>,
-    state: PathBuf,
-    turn: Mutex<()>,
+    kept: Kept,
 }
 
 impl Sub {
     /// Volumes of this host.
     #[must_use]
     pub fn new(host: &Host) -> Self {
-        Sub { engine: host.engine.clone(), state: host.state.clone(), turn: Mutex::new(()) }
-    }
-
-    async fn marker(&self, id: &VolumeId) -> Result<Option<Marker>, Error> {
-        let (directory, id) = (marker::directory(&self.state, id)?, id.clone());
-        blocking(&id.clone(), move || Marker::read(&directory, METHOD, &id)).await
+        Sub { engine: host.engine.clone(), kept: Kept::new(METHOD, host) }
     }
 
     async fn have(&self, request: &VolumeRequest, wanted: For) -> Result<Ensured, Error> {
@@ -52,8 +46,8 @@ impl Sub {
                 return Err(Error::Unsupported { id: id.clone(), message });
             }
         };
-        let directory = marker::directory(&self.state, id)?;
-        let _turn = self.turn.lock().await;
+        let directory = self.kept.directory(id)?;
+        let _turn = self.kept.turn().await;
         self.have_inside(request, wanted, &parent, &path, directory).await
     }
 
@@ -72,7 +66,7 @@ impl Sub {
             return Err(Error::Missing { id: id.clone(), place: parent.display().to_string() });
         }
         let there = self.look(id, parent, path, false).await?;
-        let marker = self.marker(id).await?;
+        let marker = self.kept.marker(id).await?;
         let missing = there == Found::Missing;
         // Of a copy the files come with those of its parent.
         if missing && if marker.is_some() { wanted == For::Use } else { request.known } {
@@ -137,17 +131,15 @@ impl VolumeProvisioner for Sub {
     }
 
     async fn receive(&self, request: &VolumeRequest) -> Result<Ensured, Error> {
-        self.have(&VolumeRequest { known: false, ..request.clone() }, For::Copy).await
+        self.have(&copy(request), For::Copy).await
     }
 
     async fn hand_over(&self, id: &VolumeId, epoch: u64, to: &str) -> Result<(), Error> {
-        let (directory, id, to) = (marker::directory(&self.state, id)?, id.clone(), to.to_owned());
-        let _turn = self.turn.lock().await;
-        blocking(&id.clone(), move || marker::hand_over(&directory, METHOD, &id, epoch, &to)).await
+        self.kept.hand_over(id, epoch, to).await
     }
 
     async fn inspect(&self, id: &VolumeId) -> Result<Option<Ensured>, Error> {
-        let Some(marker) = self.marker(id).await? else { return Ok(None) };
+        let Some(marker) = self.kept.marker(id).await? else { return Ok(None) };
         let place = PathBuf::from(marker.place.clone().unwrap_or_default());
         let there = match marker.parts() {
             Some((parent, path)) => self.look(id, parent, path, false).await? != Found::Missing,
@@ -161,8 +153,8 @@ impl VolumeProvisioner for Sub {
     }
 
     async fn destroy(&self, id: &VolumeId) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
-        let Some(marker) = self.marker(id).await? else { return Ok(()) };
+        let _turn = self.kept.turn().await;
+        let Some(marker) = self.kept.marker(id).await? else { return Ok(()) };
         if let Some(place) = marker.place.as_deref().filter(|_| !marker.borrowed) {
             if let Some((parent, path)) = marker.parts() {
                 self.look(id, parent, path, false).await?;
@@ -170,14 +162,7 @@ impl VolumeProvisioner for Sub {
             let removed = cleanup::remove_tree(&*self.engine, Path::new(place)).await;
             removed.map_err(|error| failed(id, format!("delete {place}"), cleanup::cause(error)))?;
         }
-        let (state, id) = (self.state.clone(), id.clone());
-        let directory = marker::directory(&state, &id)?;
-        blocking(&id.clone(), move || {
-            Marker::remove(&directory, METHOD, &id)?;
-            marker::prune(&state, &directory);
-            Ok(())
-        })
-        .await
+        self.kept.forget(id).await
     }
 }
 
