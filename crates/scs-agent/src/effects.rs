@@ -6,6 +6,7 @@ use crate::console::Console;
 use crate::failure;
 use crate::files::Files;
 use crate::launch::Launch;
+use crate::lease::Leases;
 use crate::live;
 use crate::logs::Source;
 use crate::options::Options;
@@ -37,6 +38,7 @@ pub(crate) struct Hands {
     pub(crate) options: Arc<Options>,
     pub(crate) ports: Ports,
     pub(crate) users: Users,
+    pub(crate) leases: Leases,
     pub(crate) console: Option<Console>,
     pub(crate) facts: mpsc::UnboundedSender<Fact>,
     pub(crate) say: mpsc::UnboundedSender<Say>,
@@ -254,6 +256,7 @@ impl Hands {
         let launch = Launch {
             engine: self.ports.engine.clone(),
             users: self.users.clone(),
+            leases: self.leases.clone(),
             console: self.console.clone(),
             options: self.options.clone(),
             cluster: cluster.to_owned(),

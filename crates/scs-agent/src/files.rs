@@ -168,7 +168,7 @@ fn directory(path: &Path) -> io::Result<()> {
 }
 
 /// Puts a finished file in the place of another. After a crash of the machine there may be the old one, the new one or an empty one.
-fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     put(path, content, mode, false)
 }
 

@@ -1,10 +1,11 @@
 //! How the rest of the process speaks to the agent.
 
 use crate::assignments::Refused;
+use crate::lease::Leases;
 use crate::logs::{self, Source};
 use crate::ports::Ports;
 use futures_util::stream::BoxStream;
-use scs_api::agent::{Assignments, HostReport};
+use scs_api::agent::{Assignments, HostReport, LeaseGrant};
 use scs_api::log::{LogLine, LogQuery};
 use scs_plan::slot::Slot;
 use scs_ports::engine::{Exec, Process};
@@ -31,12 +32,15 @@ pub struct Handle {
     pub(crate) output: broadcast::Sender<Output>,
     pub(crate) ports: Ports,
     pub(crate) archive: logs::Archive,
+    pub(crate) leases: Leases,
 }
 
 /// What handles ask of the agent.
 #[derive(Debug)]
 pub(crate) enum Order {
     Assign(Box<Assignments>, oneshot::Sender<Result<(), Refused>>),
+    /// There is a lease for these that there was not before.
+    Leased(Vec<Slot>),
     Environment(String, oneshot::Sender<Option<(String, BTreeMap<String, String>)>>),
 }
 
@@ -68,6 +72,20 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         let _ = self.orders.send(Order::Assign(Box::new(assignments), reply));
         answer.await.unwrap_or(Err(Refused::Ended))
+    }
+
+    /// The next question for a lease, which counts from now on; `None` where nothing here needs one.
+    #[must_use]
+    pub fn ask_lease(&self) -> Option<u64> {
+        self.leases.ask()
+    }
+
+    /// The server's answer to such a question. One that comes too late changes nothing.
+    pub fn lease(&self, grant: &LeaseGrant) {
+        let fresh = self.leases.granted(grant);
+        if !fresh.is_empty() {
+            let _ = self.orders.send(Order::Leased(fresh));
+        }
     }
 
     /// What the host sees, the latest first.

@@ -4,6 +4,7 @@ use crate::console::Console;
 use crate::failure;
 use crate::files::{Files, environment};
 use crate::labels::Made;
+use crate::lease::Leases;
 use crate::options::Options;
 use crate::own::{Owning, Users};
 use crate::provision::Prepared;
@@ -23,6 +24,7 @@ const LOG_ROTATION: (u64, u32) = (10_000_000, 3);
 pub(crate) struct Launch {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) users: Users,
+    pub(crate) leases: Leases,
     pub(crate) console: Option<Console>,
     pub(crate) options: Arc<Options>,
     pub(crate) cluster: String,
@@ -39,16 +41,22 @@ impl Launch {
     pub(crate) async fn run(mut self) -> Result<engine::Container, Failure> {
         let files = Files::of(&self.options.state, &self.instance);
         self.fix_ports()?;
+        if self.assignment.leased {
+            self.leases.ready(&self.assignment.slot).await?;
+        }
         let create = self.create(&files)?;
         let id = self.engine.create(&create).await.map_err(|error| failure::of(&error))?;
         match self.start(&files, &id).await {
             Ok(Some(container)) => Ok(container),
             Ok(None) => Err(failure::saying("the container was removed while it started")),
             Err(failure) => {
-                if !failure.unknown
-                    && let Err(error) = self.engine.remove(&id).await
-                {
-                    tracing::warn!(container = create.name, %error, "a container that did not start stays for now");
+                if !failure.unknown {
+                    match self.engine.remove(&id).await {
+                        Ok(()) => self.leases.forget(&id),
+                        Err(error) => {
+                            tracing::warn!(container = create.name, %error, "a container that did not start stays for now");
+                        }
+                    }
                 }
                 Err(failure)
             }
@@ -71,6 +79,10 @@ impl Launch {
             Some(_) => Some(self.engine.attach(id).await.map_err(|error| failure::of(&error))?),
             None => None,
         };
+        if self.assignment.leased {
+            // Before anything of it runs, so that nothing of it outlives the lease.
+            self.leases.add(&self.assignment.slot, id, &files.scs())?;
+        }
         self.engine.start(id).await.map_err(|error| failure::of(&error))?;
         if let (Some(console), Some(process)) = (&self.console, attached) {
             if let Some((columns, rows)) = console.tty {
@@ -80,7 +92,14 @@ impl Launch {
             // Whoever has gone is not served.
             let _ = console.taken.send(process);
         }
-        self.engine.container(id).await.map_err(|error| failure::of(&error))
+        let container = self.engine.container(id).await.map_err(|error| failure::of(&error))?;
+        let runs = container.as_ref().is_some_and(|it| it.state == engine::State::Running);
+        if self.assignment.leased && runs && !Leases::sees(id) {
+            return Err(failure::saying(
+                "`fence: lease` needs an engine on this machine itself: the container's processes are not seen from here, so nothing could end them",
+            ));
+        }
+        Ok(container)
     }
 
     fn create(&self, files: &Files) -> Result<Create, Failure> {

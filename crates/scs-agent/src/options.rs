@@ -1,6 +1,7 @@
 //! What an agent is told about itself.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Who the agent is and where it keeps what it has to remember.
@@ -19,4 +20,7 @@ pub struct Options {
     /// The static helper that is put under `/run/scs/bin`. Without it commands run without a timeout inside the container, and
     /// log files and owners of fresh volumes are left alone.
     pub helper: Option<PathBuf>,
+    /// Program and first arguments that run [`crate::watchdog`], given its directory as one more. Without it nothing is started that
+    /// runs by lease.
+    pub watchdog: Option<Vec<OsString>>,
 }

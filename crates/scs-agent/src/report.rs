@@ -66,6 +66,7 @@ fn one(slot: &Slot, held: &mut Held, said: Report, clock: Clock, now: Instant) -
         }),
         restarts: said.restarts,
         served: said.served,
+        leased: false,
         live_updates: said.live_updates.iter().map(|(name, record)| (name.clone(), live(record, clock))).collect(),
         requirements: said.requirements.into_iter().map(|(name, it)| (name, requirement(it, clock))).collect(),
         volumes: said

@@ -4,6 +4,7 @@ use crate::assignments::{Refused, Store, recover_secrets};
 use crate::console::Console;
 use crate::effects::{Hands, clean};
 use crate::handle::{Handle, Order, Output};
+use crate::lease::Leases;
 use crate::logs::{Archive, Source};
 use crate::options::Options;
 use crate::own::Users;
@@ -87,7 +88,9 @@ impl Service {
         let (sources, sources_receiver) = watch::channel(Arc::default());
         let system = SystemTime::now();
         let since_epoch = system.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let leases = Leases::open(&options.state, options.watchdog.clone())?;
         let handle = Handle {
+            leases: leases.clone(),
             orders: order,
             report: report_receiver,
             labels: labels_receiver,
@@ -100,6 +103,7 @@ impl Service {
             options: Arc::new(options),
             ports,
             users: Users::default(),
+            leases,
             console: None,
             facts: facts_sender,
             say,
@@ -248,6 +252,12 @@ impl Service {
                 self.publish();
                 let _ = reply.send(result);
             }
+            Order::Leased(slots) => {
+                let now = Instant::now();
+                for slot in slots {
+                    self.handle(now, &slot, Input::Leased);
+                }
+            }
             Order::Environment(instance, reply) => {
                 let known = self.slots.iter().find_map(|(slot, held)| {
                     let known = held.containers.get(&instance).filter(|known| !known.ended)?;
@@ -383,6 +393,13 @@ impl Service {
                 None => others.push(container),
             }
         }
+        let there: BTreeSet<&str> = by_slot
+            .values()
+            .flatten()
+            .map(|(_, it)| it.id.as_str())
+            .chain(others.iter().map(|it| it.id.as_str()))
+            .collect();
+        self.hands.leases.retain(at, &there);
         if !std::mem::replace(&mut self.listed, true) {
             // Nothing was launched by this process before now, so what has no container was left by an interrupted launch.
             let there: BTreeSet<&String> = by_slot.values().flatten().map(|(instance, _)| instance).collect();
@@ -516,11 +533,40 @@ impl Service {
         }
     }
 
+    /// What runs by lease is the watchdog's, from before it starts until it has ended; what runs without is not.
+    fn keep_leases(&self) {
+        let leases = &self.hands.leases;
+        let leased = |held: &Held| held.assignment.as_ref().is_some_and(|it| it.leased);
+        leases.want(self.slots.values().any(|held| leased(held) && !held.tombstoned));
+        for (slot, held) in &self.slots {
+            for (instance, known) in &held.containers {
+                match (leased(held) && !known.ended, leases.has(&known.id)) {
+                    (false, true) => leases.forget(&known.id),
+                    // It was started before the role was to run by lease. Until there is one, it runs as it did.
+                    (true, false) => drop(leases.add(slot, &known.id, &self.hands.files(instance).scs())),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Whether nothing of a slot can outlive its lease.
+    fn is_leased(&self, slot: &Slot) -> bool {
+        self.slots.get(slot).is_some_and(|held| {
+            let watched = |known: &crate::slots::Known| known.ended || self.hands.leases.has(&known.id);
+            self.listed && held.assignment.as_ref().is_some_and(|it| it.leased) && held.containers.values().all(watched)
+        })
+    }
+
     fn publish(&mut self) {
+        self.keep_leases();
         let problems = self.engine_lost.iter().cloned().collect();
         let now = Instant::now().into_std();
         let options = self.hands.options.clone();
-        let report = report::host(&options, self.store.revision, &mut self.slots, problems, self.clock, now);
+        let mut report = report::host(&options, self.store.revision, &mut self.slots, problems, self.clock, now);
+        for slot in &mut report.slots {
+            slot.leased = self.is_leased(&slot.slot);
+        }
         let sources = self.slots.iter().flat_map(|(slot, held)| {
             let mut known: Vec<_> = held.containers.iter().collect();
             known.sort_by_key(|(_, known)| known.started);

@@ -5,7 +5,7 @@ use scs_manifest::compiled::Role;
 pub use scs_plan::lifecycle::Phase;
 use scs_plan::slot::Slot;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -39,12 +39,24 @@ pub struct Assignment {
     /// Stopped because it goes to another host: its users are told of a successor, not of an end.
     #[serde(default)]
     pub moving: bool,
+    /// Whether it runs only while the server grants the host a lease ([`LeaseGrant`]): then no container of it outlives that.
+    #[serde(default)]
+    pub leased: bool,
     /// Directory of the manifests, against which the user's relative paths count.
     pub origin: PathBuf,
     /// Its volumes by name.
     pub volumes: BTreeMap<String, VolumeGrant>,
     /// Values of the secrets it uses, by their name in the deployment.
     pub secrets: BTreeMap<String, SecretValue>,
+}
+
+/// A server's answer to a host that asked for a lease. It lasts [`scs_plan::lease::LENGTH`] from when the host asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseGrant {
+    /// Number of the question.
+    pub question: u64,
+    /// What the host may run meanwhile; leases of other slots run out.
+    pub slots: BTreeSet<Slot>,
 }
 
 /// What an agent may do with a volume.
@@ -94,6 +106,9 @@ pub struct SlotReport {
     /// Whether a container of it was ever ready or announced on this host, so that others may have written through it.
     #[serde(default)]
     pub served: bool,
+    /// Whether nothing of it can outlive the lease that the host holds for it.
+    #[serde(default)]
+    pub leased: bool,
     /// Live updates by requirement or secret name.
     pub live_updates: BTreeMap<String, LiveUpdateReport>,
     /// How its requirements stand, by name.

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use scs_api::agent::{Assignments, HostReport};
+use scs_api::agent::{Assignments, HostReport, LeaseGrant};
 use scs_api::deploy::{BuildRequest, Event};
 use scs_api::error::{Code, Problem};
 pub use scs_api::exec::{Input as ExecInput, Output as ExecOutput};
@@ -40,6 +40,18 @@ pub trait Agent: Send + Sync + std::fmt::Debug {
     /// Hands over everything its host has to run, replacing what it was handed before. Returns once the agent has it (not
     /// once it is done), so that it is not lost with this process.
     async fn assign(&self, assignments: Assignments) -> Result<(), Problem>;
+    /// The newest question for a lease that its host has asked; `None` until it asks. One in the same process never does.
+    fn questions(&self) -> watch::Receiver<Option<u64>> {
+        watch::Sender::new(None).subscribe()
+    }
+    /// Asks for a lease in the name of the host: the number of the question, or `None` where it runs nothing that needs one.
+    async fn ask_lease(&self) -> Option<u64> {
+        None
+    }
+    /// Answers such a question.
+    async fn lease(&self, _grant: LeaseGrant) -> Result<(), Problem> {
+        Ok(())
+    }
     /// What its host sees, always the newest. Revision 0 means that it has not looked yet.
     fn report(&self) -> watch::Receiver<HostReport>;
     /// Lines of output of long steps (builds), from now on.

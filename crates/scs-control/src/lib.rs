@@ -26,6 +26,6 @@ mod vault;
 
 pub use inspect::{InstanceQuery, Partial};
 pub use orchestrate::{EventStream, RoleAction};
-pub use service::{Error, Handle, Options, Ports, Service};
+pub use service::{Error, Handle, LEASE, Options, Ports, Service};
 pub use state::Error as StateError;
 pub use vault::Error as VaultError;

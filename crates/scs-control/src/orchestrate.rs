@@ -26,7 +26,7 @@ pub(crate) use volumes::{next, volume_at};
 use crate::service::Handle;
 use crate::state::ServiceKey;
 use scs_api::error::{Code, Problem};
-use scs_manifest::compiled::{Deployment, Fence};
+use scs_manifest::compiled::Deployment;
 
 /// More instances of one role than this are taken for a slip of the pen.
 const MAX_REPLICAS: u32 = 1000;
@@ -53,15 +53,6 @@ fn check_deployment(service: &ServiceKey, deployment: &Deployment) -> Result<(),
         }
         if role.replicas > MAX_REPLICAS {
             return bad(format!("role {name} wants {} replicas; {MAX_REPLICAS} is the most", role.replicas));
-        }
-        if role.fence == Fence::Lease {
-            return Err(Problem::new(
-                Code::BadRequest,
-                format!("role {name} wants `fence: lease`, which this version does not honour"),
-            )
-            .hint(
-                "nothing was changed; leave `fence` out: an exclusive volume then waits for the host that holds it",
-            ));
         }
         // All of these become names of files.
         let names = [

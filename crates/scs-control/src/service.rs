@@ -3,8 +3,10 @@
 mod absorb;
 mod assign;
 mod keep;
+mod lease;
 mod shared;
 
+pub(crate) use lease::Leases;
 pub(crate) use shared::Shared;
 
 use crate::admission::Admission;
@@ -32,7 +34,12 @@ pub struct Options {
     pub version: String,
     /// When a host that is out of reach is lost, so that what may start elsewhere does.
     pub loss_grace: Grace,
+    /// How long after it was granted a lease counts as ended; [`LEASE`] unless a test is in a hurry.
+    pub lease: Duration,
 }
+
+/// How long after it was granted a lease has ended, wherever it is held.
+pub const LEASE: Duration = scs_plan::lease::LENGTH.saturating_add(scs_plan::lease::MARGIN);
 
 /// What the control plane works with; the program that wires it chooses the adapters.
 #[derive(Debug, Clone)]

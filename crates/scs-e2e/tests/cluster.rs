@@ -4,6 +4,7 @@ mod cluster {
     mod deploy;
     mod faults;
     mod join;
+    mod lease;
     mod moves;
     mod shop;
 }

@@ -3,6 +3,7 @@
 pub mod change;
 #[cfg(test)]
 mod fixture;
+pub mod lease;
 pub mod lifecycle;
 pub mod loss;
 pub mod movement;

@@ -214,7 +214,7 @@ impl Lifecycle {
             Input::Assigned(desired) => self.assigned(desired),
             Input::Tombstoned => self.tombstoned = true,
             Input::Observed { at, containers } => self.observed(now, at, containers, out),
-            Input::EngineBack => (self.restart.until, self.restart.failures) = (None, 0),
+            Input::EngineBack | Input::Leased => (self.restart.until, self.restart.failures) = (None, 0),
             Input::ImageReady { digest, image } => self.image_ready(&digest, image),
             Input::ImageFailed { digest, failure } => self.image_failed(now, &digest, failure),
             Input::EndpointsChanged { requirement, set } => {

@@ -1,11 +1,11 @@
 //! Host loss: what starts elsewhere when the agent of a host has been out of reach for long enough, and what waits for it.
 //!
 //! Who is out of reach is not known to be dead: its containers may run on. So only what does no harm when it runs twice for a while goes
-//! elsewhere. Where most hosts are out of reach at once, it is the one who looks that is cut off, and nothing goes anywhere.
+//! elsewhere, and what a lease has ended there ([`crate::lease`]). Where most hosts are out of reach at once, it is the one who looks that is cut off, and nothing goes anywhere.
 
 use crate::placement::{Host, Placer, Unplaceable};
 use crate::slot::Slot;
-use scs_manifest::compiled::{Access, OnHostLoss, Role};
+use scs_manifest::compiled::{Access, Fence, OnHostLoss, Role};
 use std::fmt;
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ mod tests;
 
 /// Methods whose volumes are the same from every host.
 pub const EVERYWHERE: [&str; 1] = ["nfs"];
+
+/// Methods whose volumes may go with a lease: the same from every host, or a directory of the user's, who says by `fence: lease` that it is.
+pub const ANYWHERE: [&str; 2] = ["nfs", "bind"];
 
 /// Whether the agent of a host answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,9 @@ pub struct Resident<'a> {
     pub host: &'a str,
     /// Whether it stays where it is whatever happens: it is stopped by hand, or being moved.
     pub stays: bool,
+    /// How long a lease may still last by which its host holds it; `None` where nothing stops it there, because it has no lease or its host
+    /// has not said that it goes by it.
+    pub lease: Option<Duration>,
 }
 
 /// An instance that goes elsewhere.
@@ -93,6 +99,10 @@ pub struct Wait {
 pub enum Why {
     /// Its host holds the permits of these volumes, and nobody can take them from it without its word.
     Permits(Vec<String>),
+    /// Its host may still run it by a lease, which ends by itself.
+    Lease,
+    /// It is to be held by a lease, and its host has not said that it is.
+    Unleased,
     /// What is in these volumes lies there.
     Data(Vec<String>),
     /// No other host may run it.
@@ -117,6 +127,8 @@ pub struct Decision {
     pub relocations: Vec<Relocation>,
     /// What waits.
     pub waits: Vec<Wait>,
+    /// When the first lease ends that something waits for.
+    pub next: Option<Duration>,
 }
 
 /// What is known of the hosts.
@@ -192,7 +204,7 @@ impl Losses {
             placer.hold(&it.role.name, &it.role.placement, it.host);
         }
         for it in leaving {
-            let why = match (self.alone, held_back(it.role)) {
+            let why = match (self.alone, held_back(it)) {
                 (Some(alone), _) => Why::Alone(alone),
                 (None, Some(why)) => why,
                 (None, None) => match placer.place(&it.role.name, &it.role.placement, None) {
@@ -205,6 +217,9 @@ impl Losses {
                     Err(unplaceable) => Why::Unplaceable(unplaceable),
                 },
             };
+            if let (Why::Lease, Some(left)) = (&why, it.lease) {
+                decision.next = Some(decision.next.map_or(left, |next| next.min(left)));
+            }
             placer.hold(&it.role.name, &it.role.placement, it.host);
             decision.waits.push(Wait { slot: it.slot.clone(), host: it.host.to_owned(), why });
         }
@@ -216,8 +231,19 @@ impl Losses {
     }
 }
 
-/// Why the volumes of a role keep it from starting on another host.
-fn held_back(role: &Role) -> Option<Why> {
+/// What keeps an instance from starting on another host.
+fn held_back(it: &Resident<'_>) -> Option<Why> {
+    let role = it.role;
+    if role.fence == Fence::Lease {
+        let there = role.volumes.iter().filter(|(_, it)| !ANYWHERE.contains(&it.method.as_str()));
+        let data: Vec<String> = there.map(|(name, _)| name.clone()).collect();
+        return match it.lease {
+            _ if !data.is_empty() => Some(Why::Data(data)),
+            None => Some(Why::Unleased),
+            Some(Duration::ZERO) => None,
+            Some(_) => Some(Why::Lease),
+        };
+    }
     let of = |exclusive: bool| -> Vec<String> {
         let volumes = role.volumes.iter().filter(|(_, it)| (it.access == Access::Single) == exclusive);
         let bound = volumes.filter(|(_, it)| exclusive || !EVERYWHERE.contains(&it.method.as_str()));
@@ -240,6 +266,8 @@ impl fmt::Display for Wait {
                 let volumes = names(volumes);
                 write!(f, ", which holds its {volumes}: it may still write to {them}, so nobody else may")
             }
+            Why::Lease => write!(f, ", which may run it until its lease has ended"),
+            Why::Unleased => write!(f, ", which has not said since this server started that it goes by its lease"),
             Why::Data(volumes) => write!(f, ", where its {} is", names(volumes)),
             Why::Unplaceable(why) => write!(f, ": {why}"),
             Why::Alone(alone) => write!(f, ": {alone}"),

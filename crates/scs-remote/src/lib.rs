@@ -3,8 +3,9 @@
 //!
 //! | method and path | asks | answers |
 //! |---|---|---|
-//! | `GET /v1/report` | – | lines without end: the newest report, output of long steps, and a beat where nothing else is said |
+//! | `GET /v1/report` | – | lines without end: the newest report, output of long steps, a beat where nothing else is said, and each [`BEAT`] a question for a lease where one is needed |
 //! | `PUT /v1/assignments` | [`scs_api::agent::Assignments`] | – |
+//! | `PUT /v1/lease` | [`scs_api::agent::LeaseGrant`], the answer to a question in the report's lines | – |
 //! | `GET /v1/engine` | – | what the engine calls itself |
 //! | `GET /v1/images` | – | list of digests |
 //! | `GET /v1/images/DIGEST` | – | tar stream; other hosts may, too |

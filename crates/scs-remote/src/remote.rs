@@ -9,7 +9,7 @@ use crate::wire;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use scs_api::agent::{Assignments, HostReport};
+use scs_api::agent::{Assignments, HostReport, LeaseGrant};
 use scs_api::deploy::{BuildRequest, Event};
 use scs_api::error::{Code, Problem};
 use scs_api::log::{LogLine, LogQuery};
@@ -58,6 +58,8 @@ pub struct Remote {
     client: Client,
     /// For what takes its time.
     patient: Client,
+    /// For what is worth nothing when it is late.
+    brief: Client,
     heard: Arc<Heard>,
     _holding: AbortOnDropHandle<()>,
 }
@@ -68,6 +70,7 @@ struct Heard {
     report: watch::Sender<HostReport>,
     output: broadcast::Sender<OutputLine>,
     reachable: watch::Sender<Reachability>,
+    questions: watch::Sender<Option<u64>>,
 }
 
 impl Remote {
@@ -82,14 +85,16 @@ impl Remote {
     pub fn with(host: &str, address: &str, live: Arc<Live>, options: Options) -> Self {
         let patient = Client::tls(address, live, Expected::Named(Kind::Host, host.to_owned()));
         let client = patient.within(options.answer);
+        let brief = patient.within(options.silence);
         let heard = Arc::new(Heard {
             report: watch::Sender::new(HostReport::default()),
             output: broadcast::channel(OUTPUT).0,
             reachable: watch::Sender::new(Reachability::Connecting),
+            questions: watch::Sender::new(None),
         });
         let holding = hold::hold(client.clone(), host.to_owned(), Arc::clone(&heard), options.silence);
         let holding = AbortOnDropHandle::new(tokio::spawn(holding));
-        Self { host: host.to_owned(), client, patient, heard, _holding: holding }
+        Self { host: host.to_owned(), client, patient, brief, heard, _holding: holding }
     }
 
     /// Waits for what takes its time, as long as the host is there.
@@ -129,6 +134,14 @@ impl Agent for Remote {
 
     async fn assign(&self, assignments: Assignments) -> Result<(), Problem> {
         Ok(self.client.tell(Method::PUT, wire::ASSIGNMENTS, Some(&assignments)).await?)
+    }
+
+    fn questions(&self) -> watch::Receiver<Option<u64>> {
+        self.heard.questions.subscribe()
+    }
+
+    async fn lease(&self, grant: LeaseGrant) -> Result<(), Problem> {
+        Ok(self.brief.tell(Method::PUT, wire::LEASE, Some(&grant)).await?)
     }
 
     fn report(&self) -> watch::Receiver<HostReport> {

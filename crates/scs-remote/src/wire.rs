@@ -14,6 +14,8 @@ pub(crate) enum Line {
     Output(OutputLine),
     /// All is as it was.
     Beat,
+    /// The host asks for a lease; the answer is sent to [`LEASE`]. The number of the question.
+    Lease(u64),
 }
 
 /// Which volume.
@@ -39,6 +41,7 @@ pub(crate) const VOLUME_HAND_OVER: &str = "/v1/volume/hand-over";
 pub(crate) const TRANSFERS: &str = "/v1/transfers";
 pub(crate) const REPORT: &str = "/v1/report";
 pub(crate) const ASSIGNMENTS: &str = "/v1/assignments";
+pub(crate) const LEASE: &str = "/v1/lease";
 pub(crate) const ENGINE: &str = "/v1/engine";
 pub(crate) const IMAGES: &str = "/v1/images";
 pub(crate) const BUILD: &str = "/v1/build";

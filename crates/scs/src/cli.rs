@@ -145,6 +145,9 @@ pub enum Command {
     /// Join rsync to the agent that started it
     #[command(hide = true)]
     TransferBridge(host::TransferBridge),
+    /// End what runs by lease on this host once its lease has ended; started by the agent
+    #[command(hide = true)]
+    Watchdog(host::Watchdog),
     /// Print a page of the documentation
     #[command(hide = true)]
     Docs(host::Docs),

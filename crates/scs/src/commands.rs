@@ -38,6 +38,7 @@ mod up;
 mod validate;
 mod version;
 mod volume;
+mod watchdog;
 
 use crate::cli::Command;
 use crate::cli::target::{RoleAddress, TakeOver, Target};
@@ -69,6 +70,7 @@ pub fn run(command: Command, settings: Settings) -> Outcome {
         Command::Completion(args) => completion::run(&context, &args),
         Command::Docs(args) => docs::run(&context, &args),
         Command::TransferBridge(args) => transfer_bridge::run(&args),
+        Command::Watchdog(args) => watchdog::run(&args),
         Command::Dev(args) => dev::run(&context, &args),
         Command::Server(args) => server::run(&context, &args),
         Command::Agent(args) => agent::run(&context, &args),

@@ -31,6 +31,7 @@ impl World {
             state: directory.path().to_owned(),
             attributes: Default::default(),
             helper: Some("/helper".into()),
+            watchdog: None,
         };
         let create =
             Create { name: "one".into(), image: "image:1".into(), network: "none".into(), ..Create::default() };

@@ -7,7 +7,7 @@ use crate::support::{
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use scs_agent::{Options, Ports, label};
-use scs_api::agent::{Phase, SlotReport};
+use scs_api::agent::{LeaseGrant, Phase, SlotReport};
 use scs_api::log::{LogLine, LogQuery};
 use scs_api::secret::SecretValue;
 use scs_engine_docker::Docker;
@@ -16,6 +16,7 @@ use scs_ports::network::{Attachment, Error, NetworkProvisioner, NetworkRequest};
 use scs_ports::volume::{self, Ensured, VolumeId, VolumeProvisioner, VolumeRequest};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -71,6 +72,13 @@ impl VolumeProvisioner for Directories {
     }
 }
 
+/// The program itself, which lies beside the directory of the tests.
+fn watchdog() -> Vec<OsString> {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.ancestors().nth(2).unwrap().join("scs");
+    vec![program.into(), "watchdog".into()]
+}
+
 /// A host of its own on the machine's engine; everything it made is removed in the end, also when the test fails.
 struct Host {
     docker: Docker,
@@ -101,6 +109,7 @@ impl Host {
             state: self.state.path().join("agent"),
             attributes: BTreeMap::new(),
             helper: Some(helper),
+            watchdog: Some(watchdog()),
         };
         let volumes: Arc<dyn VolumeProvisioner> = Arc::new(Directories(self.state.path().join("volumes")));
         let networks: Arc<dyn NetworkProvisioner> = Arc::new(Loopback);
@@ -413,5 +422,47 @@ async fn a_container_that_ended_at_once_has_no_address() {
             web.is_some_and(|it| it.restarts == 3)
         })
         .await;
+    agent.end().await;
+}
+
+/// Asks for a lease in the name of the host, and grants it.
+fn grant_lease(agent: &Agent, role: &str) {
+    let question = agent.handle.ask_lease().expect("it needs one");
+    agent.handle.lease(&LeaseGrant { question, slots: [slot(role)].into() });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_by_lease_starts_with_one_and_is_killed_at_its_end_though_its_agent_is_dead() {
+    let host = Host::new().await;
+    let agent = host.agent();
+    let leased = || scs_api::agent::Assignment { leased: true, ..assignment(web()) };
+    assert_eq!(agent.handle.ask_lease(), None, "nothing needs one");
+    agent.assign(assignments(1, vec![leased()])).await;
+    agent
+        .until("waiting for a lease", |report| {
+            of(report, "web").is_some_and(|it| it.message.as_ref().is_some_and(|it| it.contains("waiting for a lease")))
+        })
+        .await;
+    assert!(host.containers().await.is_empty(), "nothing is made without");
+
+    let granted = std::time::Instant::now();
+    grant_lease(&agent, "web");
+    let running = agent.until_phase("web", Phase::Running).await;
+    assert!(running.leased);
+    let first = instance(&running);
+    agent.kill().await;
+    wait_for("the watchdog to kill it", async || match host.running().await {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    })
+    .await;
+    let (took, lease) = (granted.elapsed(), scs_plan::lease::LENGTH);
+    assert!(took >= lease && took < lease + scs_plan::lease::MARGIN, "killed after {took:?}");
+
+    let agent = host.agent();
+    agent.until("that it has ended", |report| of(report, "web").is_some_and(|it| it.phase != Phase::Running)).await;
+    grant_lease(&agent, "web");
+    let again = agent.until_phase("web", Phase::Running).await;
+    assert_ne!(instance(&again), first);
     agent.end().await;
 }

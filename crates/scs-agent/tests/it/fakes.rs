@@ -50,6 +50,7 @@ impl Host {
             state: self.state.path().join("agent"),
             attributes: [("zone".to_owned(), "a".to_owned())].into(),
             helper: None,
+            watchdog: None,
         }
     }
 

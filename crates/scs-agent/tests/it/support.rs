@@ -90,6 +90,7 @@ pub fn assignment(role: Role) -> Assignment {
         generation: 1,
         stopped: false,
         moving: false,
+        leased: false,
         origin: "/".into(),
         volumes: BTreeMap::new(),
         secrets: BTreeMap::new(),

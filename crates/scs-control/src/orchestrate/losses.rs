@@ -106,7 +106,9 @@ async fn settle(shared: &Shared, members: &Members, silences: &Silences) -> Resu
             let Some(deployment) = Known::load(shared, &service, Some(record.clone())).await?.deployment else {
                 continue;
             };
-            let decision = losses.decide(&residents(&service, &record, &deployment, &moving));
+            let residents = residents(shared, &service, &record, &deployment, &moving);
+            let decision = losses.decide(&residents);
+            again = again.into_iter().chain(decision.next).min();
             outlook.waits.extend(decision.waits);
             if decision.relocations.is_empty() {
                 continue;
@@ -142,16 +144,24 @@ fn standings(shared: &Shared, members: &Members, silences: &Silences) -> Vec<Sta
 
 /// Every instance of a service that has a host.
 fn residents<'a>(
+    shared: &Shared,
     service: &ServiceKey,
     record: &'a ServiceRecord,
     deployment: &'a Deployment,
     moving: &HashSet<Slot>,
 ) -> Vec<Resident<'a>> {
     let slots = deployment.roles.values().flat_map(|role| (0..role.replicas).map(move |index| (role, index)));
+    // As its host said last, before it was lost.
+    let reports = shared.reports();
+    let leased: HashSet<(&str, &Slot)> = reports
+        .iter()
+        .flat_map(|it| it.slots.iter().filter(|slot| slot.leased).map(|slot| (it.host.as_str(), &slot.slot)))
+        .collect();
     let resident = |(role, index): (&'a scs_manifest::compiled::Role, u32)| {
         let (slot, host) = (service.slot(&role.name, index), record.host(&role.name, index)?);
         let stays = record.is_stopped(&role.name, index) || moving.contains(&slot);
-        Some(Resident { slot, role, host, stays })
+        let lease = leased.contains(&(host, &slot)).then(|| shared.leases.left(host));
+        Some(Resident { slot, role, host, stays, lease })
     };
     slots.filter_map(resident).collect()
 }

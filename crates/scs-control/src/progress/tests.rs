@@ -48,6 +48,7 @@ fn report(role: &str, phase: Phase, message: &str) -> SlotReport {
         applied: (phase == Phase::Running).then_some(applied),
         restarts: 0,
         served: false,
+        leased: false,
         live_updates: BTreeMap::new(),
         requirements: BTreeMap::new(),
         volumes: BTreeMap::new(),

@@ -5,7 +5,7 @@ use crate::agents::{Agent, Reachability};
 use crate::state::{Error, ServiceKey, ServiceRecord, Status, VolumeRecord, volume_id};
 use scs_api::agent::{Assignment, Assignments, VolumeGrant};
 use scs_api::secret::SecretValue;
-use scs_manifest::compiled::{Access, Role};
+use scs_manifest::compiled::{Access, Fence, Role};
 use scs_plan::movement::{self, Part};
 use scs_plan::slot::Slot;
 use scs_ports::volume::VolumeId;
@@ -84,6 +84,8 @@ pub(crate) async fn for_host(shared: &Shared, host: &str) -> Result<Assignments,
         state.volumes(None).await?.into_iter().map(|it| (it.id.clone(), it)).collect();
     let moves: HashMap<Slot, movement::Record> =
         state.moves().await?.into_iter().map(|it| (it.slot.clone(), it)).collect();
+    let member = shared.fleet.members().get(host).cloned();
+    let joined = member.filter(|member| member.address.is_some());
     let mut assignments = Vec::new();
     for (service, record) in state.services().await? {
         if record.status == Status::Down {
@@ -104,6 +106,10 @@ pub(crate) async fn for_host(shared: &Shared, host: &str) -> Result<Assignments,
                 }
                 let filled = Filled { record: &record, origin: &revision.origin, secrets: &secrets, volumes: &volumes };
                 let mut assignment = filled.assignment(slot, role);
+                if let Some(assignment) = &mut assignment {
+                    // One in this process is never lost: nothing can pass on from it.
+                    assignment.leased = role.fence == Fence::Lease && joined.is_some();
+                }
                 if let Some(assignment) = assignment.as_mut().filter(|_| part == Part::Stopped) {
                     // Its successor is elsewhere; not to be named at all would leave it running.
                     (assignment.stopped, assignment.moving) = (true, true);
@@ -112,8 +118,7 @@ pub(crate) async fn for_host(shared: &Shared, host: &str) -> Result<Assignments,
             }
         }
     }
-    let member = shared.fleet.members().get(host).cloned();
-    let labels = member.filter(|member| member.address.is_some()).map(|member| member.labels);
+    let labels = joined.map(|member| member.labels);
     Ok(Assignments { cluster: cluster.id, revision: cluster.revision, assignments, tombstones, labels })
 }
 
@@ -162,6 +167,7 @@ impl Filled<'_> {
             generation: self.record.generation(&slot.role, slot.index),
             stopped: self.record.is_stopped(&slot.role, slot.index),
             moving: false,
+            leased: false,
             origin: self.origin.clone(),
             volumes,
             secrets,

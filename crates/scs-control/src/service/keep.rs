@@ -1,6 +1,6 @@
 //! The tasks of each host, which hand out its assignments and take in its reports: they come and go as hosts do.
 
-use super::{Shared, absorb, assign};
+use super::{Shared, absorb, assign, lease};
 use crate::agents::Agent;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::task::{AbortHandle, JoinSet};
 /// What runs for a host.
 struct Running {
     agent: Arc<dyn Agent>,
-    tasks: [AbortHandle; 2],
+    tasks: [AbortHandle; 3],
 }
 
 /// Runs them, until dropped. Ends only where a task of a host has ended by a defect.
@@ -33,6 +33,7 @@ pub(super) async fn keep_hosts(shared: Arc<Shared>) {
                 tasks: [
                     tasks.spawn(assign::keep_assigned(shared.clone(), member.agent.clone())),
                     tasks.spawn(absorb::keep_absorbing(shared.clone(), member.agent.clone())),
+                    tasks.spawn(lease::keep_leased(shared.clone(), member.agent.clone())),
                 ],
             });
         }

@@ -1,6 +1,6 @@
 //! What the tasks and handles of the control plane share. None of it is a truth of its own: that is in the state store.
 
-use super::{Error, Options, Ports};
+use super::{Error, Leases, Options, Ports};
 use crate::admission::Register;
 use crate::api::Activity;
 use crate::audit::Audit;
@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) bundles: Arc<dyn Bundles>,
     pub(crate) locks: Locks,
     pub(crate) moves: Moves,
+    pub(crate) leases: Leases,
     /// Raised whenever desired state has changed: assignments are made anew, and whoever follows a change looks again.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) services: watch::Sender<Vec<String>>,
@@ -67,6 +68,7 @@ impl Shared {
             bundles: ports.bundles,
             locks: Locks::default(),
             moves: Moves::default(),
+            leases: Leases::new(options.lease),
             changed: watch::Sender::new(0),
             services: watch::Sender::new(Vec::new()),
             refusals: watch::Sender::new(BTreeMap::new()),

@@ -1,9 +1,8 @@
 //! Hosts that are lost: what starts elsewhere, what waits and says so, and what happens when they are back.
 
-use crate::world::{Cluster, Plane, blog, origin, until, up};
+use crate::world::{Cluster, LEASE, Plane, blog, origin, until, up};
 use futures_util::StreamExt as _;
 use scs_api::deploy::{Event, PlanRequest};
-use scs_api::error::Code;
 use scs_control::InstanceQuery;
 use scs_manifest::compiled::{Deployment, Fence, OnHostLoss};
 use scs_plan::plan::Action;
@@ -126,13 +125,67 @@ async fn a_server_that_is_cut_off_moves_nothing() {
     plane.stop().await;
 }
 
+/// The same, with a database that runs by lease on a directory that every host has.
+fn leased() -> Deployment {
+    let mut deployment = movable();
+    let mysql = &mut deployment.roles["mysql"];
+    mysql.fence = Fence::Lease;
+    let data = &mut mysql.volumes["data"];
+    data.method = "bind".to_owned();
+    data.options.insert("from".to_owned(), "/shared/mysql".into());
+    deployment
+}
+
+async fn start_leased() -> (tempfile::TempDir, Arc<Cluster>, Plane) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cluster = Arc::new(Cluster::default());
+    for host in ["h1", "h2", "h3"] {
+        cluster.put(host, &[]).await;
+    }
+    let plane = cluster.start(directory.path()).await;
+    drain(&plane, true).await;
+    plane.up(&leased()).await.expect("accepted");
+    plane.handle.mark_drained("h2", false).await.expect("marked");
+    (directory, cluster, plane)
+}
+
 #[tokio::test]
-async fn a_lease_that_nobody_would_keep_is_refused() {
-    let (_directory, _cluster, plane) = start().await;
-    let mut leased = movable();
-    leased.roles["mysql"].fence = Fence::Lease;
-    let refused = plane.plan(&leased).await.expect_err("refused");
-    assert_eq!(refused.code, Code::BadRequest);
-    assert!(refused.message.contains("`fence: lease`") && refused.hint.is_some(), "{refused:?}");
+async fn what_runs_by_lease_passes_on_once_the_last_one_has_ended() {
+    let (_directory, cluster, plane) = start_leased().await;
+    let lost = cluster.world("h1");
+    let runs_by_lease = |world: &Arc<crate::world::World>| {
+        let assigned = world.assigned().assignments;
+        assigned.into_iter().find(|it| it.slot.role == "mysql").map(|it| (it.leased, it.volumes["data"].epoch))
+    };
+    assert_eq!(runs_by_lease(&lost), Some((true, 1)));
+    assert_eq!(lost.ask(1).await, ["dev/blog/mysql"]);
+    let granted = std::time::Instant::now();
+    lost.answers(false);
+    until("it waits for the lease", || match waits(&plane) {
+        some if some.iter().any(|it| it.contains("until its lease has ended")) => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    runs(&cluster, "h2", &["dev/blog/mysql", "dev/blog/wordpress"]).await;
+    assert!(granted.elapsed() >= LEASE, "passed on after {:?}", granted.elapsed());
+    assert_eq!(runs_by_lease(&cluster.world("h2")), Some((true, 2)), "with a higher epoch");
+
+    // The host is back, and may not run it for another moment, whatever it still has.
+    lost.answers(true);
+    assert!(lost.ask(2).await.is_empty(), "nothing of it is its own any more");
+    assert_eq!(cluster.world("h2").ask(1).await, ["dev/blog/mysql"]);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_starts_does_not_know_who_was_granted_a_lease_and_waits() {
+    let (directory, cluster, plane) = start_leased().await;
+    assert_eq!(cluster.world("h1").ask(1).await, ["dev/blog/mysql"]);
+    plane.stop().await;
+    let started = std::time::Instant::now();
+    let plane = cluster.start(directory.path()).await;
+    cluster.world("h1").answers(false);
+    runs(&cluster, "h2", &["dev/blog/mysql", "dev/blog/wordpress"]).await;
+    assert!(started.elapsed() >= LEASE, "passed on after {:?}", started.elapsed());
     plane.stop().await;
 }

@@ -11,8 +11,8 @@ pub use neighbours::{Memory, Registry};
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use scs_api::agent::{
-    Applied, Assignments, ContainerReport, HostReport, LiveUpdateReport, Phase, ProvideReport, RequirementReport,
-    SlotReport, VolumeReport,
+    Applied, Assignments, ContainerReport, HostReport, LeaseGrant, LiveUpdateReport, Phase, ProvideReport,
+    RequirementReport, SlotReport, VolumeReport,
 };
 use scs_api::deploy::{BuildRequest, Caller, Event, PlanRequest, UpRequest};
 use scs_api::error::{Code, Problem};
@@ -98,6 +98,9 @@ pub struct World {
     pub model: Mutex<Model>,
     report: watch::Sender<HostReport>,
     output: broadcast::Sender<OutputLine>,
+    questions: watch::Sender<Option<u64>>,
+    /// Answers to its questions for a lease.
+    pub grants: watch::Sender<Vec<LeaseGrant>>,
 }
 
 impl std::fmt::Debug for World {
@@ -118,6 +121,8 @@ impl World {
             model: Mutex::default(),
             report: watch::Sender::new(HostReport::default()),
             output: broadcast::channel(64).0,
+            questions: watch::Sender::new(None),
+            grants: watch::Sender::new(Vec::new()),
         })
     }
 
@@ -130,6 +135,15 @@ impl World {
         } else {
             Reachability::Unreachable { since, why, host_answers: false }
         });
+    }
+
+    /// Asks for a lease, and gives what it is granted.
+    pub async fn ask(&self, question: u64) -> Vec<String> {
+        self.questions.send_replace(Some(question));
+        let mut grants = self.grants.subscribe();
+        let answered = grants.wait_for(|all| all.last().is_some_and(|it| it.question == question));
+        let all = tokio::time::timeout(Duration::from_secs(10), answered).await.expect("answered").expect("it lives");
+        all.last().map(|it| it.slots.iter().map(ToString::to_string).collect()).unwrap_or_default()
     }
 
     fn refuse_silent(&self) -> Result<(), Problem> {
@@ -196,6 +210,7 @@ fn slot_report(model: &mut Model, it: &scs_api::agent::Assignment) -> SlotReport
         applied: None,
         restarts: 0,
         served: false,
+        leased: it.leased,
         live_updates: BTreeMap::new(),
         requirements: BTreeMap::new(),
         volumes: BTreeMap::new(),
@@ -320,6 +335,16 @@ impl Agent for World {
         assert!(assignments.revision >= last, "assigned {} after {last}", assignments.revision);
         model.assigned.push(assignments);
         self.act(&mut model);
+        Ok(())
+    }
+
+    fn questions(&self) -> watch::Receiver<Option<u64>> {
+        self.questions.subscribe()
+    }
+
+    async fn lease(&self, grant: LeaseGrant) -> Result<(), Problem> {
+        self.refuse_silent()?;
+        self.grants.send_modify(|all| all.push(grant));
         Ok(())
     }
 
@@ -523,10 +548,13 @@ pub async fn open(directory: &Path, world: &Arc<World>) -> Result<(Service, Hand
     Service::open(options, ports).await.map_err(|error| chain(&error))
 }
 
-/// A host that is lost is lost soon.
+/// How long after it was granted a lease has ended here.
+pub const LEASE: Duration = Duration::from_millis(400);
+
+/// A host that is lost is lost soon, and a lease ends soon.
 pub fn options(directory: &Path) -> Options {
     let loss_grace = Grace { silent: Duration::from_millis(20), ..Grace::default() };
-    Options { state_directory: directory.to_owned(), version: "1.2.3".to_owned(), loss_grace }
+    Options { state_directory: directory.to_owned(), version: "1.2.3".to_owned(), loss_grace, lease: LEASE }
 }
 
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {

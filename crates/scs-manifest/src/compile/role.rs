@@ -17,6 +17,7 @@ pub(super) fn compile(name: &str, container: &Container, context: &Context<'_>, 
     let require = resolve::requires(name, container, manifest, context, reader);
     let secrets = secrets(name, container, manifest, context, reader);
     let volumes = volumes::compile(container, manifest, context, reader);
+    volumes::check_fence(container, manifest, &volumes, reader);
     // Templates are checked against the parameters, which without an image nobody knows.
     let parameters = image.as_ref().map(|image| &image.parameters);
     let environment = environment::compile(container, manifest, parameters, context, reader);
@@ -50,7 +51,7 @@ pub(super) fn compile(name: &str, container: &Container, context: &Context<'_>, 
         replicas: container.replicas.value,
         placement: container.placement.clone(),
         on_host_loss: container.on_host_loss,
-        fence: container.fence,
+        fence: container.fence.value,
         restart: container.restart,
     })
 }

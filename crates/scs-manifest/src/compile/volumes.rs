@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::role::{Connection, undeclared};
-use crate::compiled::{Access, Volume};
+use crate::compiled::{Access, Fence, OnHostLoss, Volume};
 use crate::deployment::{self, Container, VOLUME};
 use crate::diagnostic::{Diagnostic, suggest};
 use crate::image::Manifest;
@@ -105,6 +105,36 @@ fn check_replicas(container: &Container, manifest: &Manifest, volumes: &IndexMap
         let finding =
             Diagnostic::error(&replicas.span, message).related(place(name, container, manifest), "the volume");
         reader.push(finding.help("one replica, or `access: shared` if the program copes with other writers"));
+    }
+}
+
+/// Methods whose volumes can go with a lease: what is in others stays behind on the host that was lost.
+const LEASED: [&str; 1] = ["bind"];
+
+/// A lease passes a role on to another host, so it needs leave to, and volumes that are there, too.
+pub(super) fn check_fence(
+    container: &Container,
+    manifest: &Manifest,
+    volumes: &IndexMap<String, Volume>,
+    reader: &mut Reader,
+) {
+    let fence = &container.fence;
+    if fence.value != Fence::Lease {
+        return;
+    }
+    if container.on_host_loss != OnHostLoss::Elsewhere {
+        let message = "`fence: lease` ends the role on a lost host so that another may run it, and here none may";
+        let finding = Diagnostic::error(&fence.span, message.to_owned());
+        reader.push(finding.help("add `on_host_loss: elsewhere`, or leave `fence` out"));
+    }
+    for (name, volume) in volumes.iter().filter(|(_, it)| !LEASED.contains(&it.method.as_str())) {
+        let message = format!(
+            "`fence: lease` passes the role on to another host, and its volume `{name}` of method `{}` lies on the one that was lost",
+            volume.method
+        );
+        let finding = Diagnostic::error(&fence.span, message).related(place(name, container, manifest), "the volume");
+        reader
+            .push(finding.help("`{method: bind, from: DIRECTORY}` of a directory on storage that all its hosts share"));
     }
 }
 

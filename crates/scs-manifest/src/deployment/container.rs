@@ -52,7 +52,7 @@ pub struct Container {
     /// What happens when its host is lost.
     pub on_host_loss: OnHostLoss,
     /// How a second writer is kept out.
-    pub fence: Fence,
+    pub fence: Spanned<Fence>,
 }
 
 /// Which image, with which configuration.
@@ -130,10 +130,13 @@ pub(super) fn read(entry: &Entry, globals: &Globals<'_>, reader: &mut Reader) ->
             .get("on_host_loss")
             .and_then(|node| reader.word(node, &[("wait", OnHostLoss::Wait), ("elsewhere", OnHostLoss::Elsewhere)]))
             .unwrap_or(OnHostLoss::Wait),
-        fence: fields
-            .get("fence")
-            .and_then(|node| reader.word(node, &[("none", Fence::None), ("lease", Fence::Lease)]))
-            .unwrap_or(Fence::None),
+        fence: match fields.get("fence") {
+            Some(node) => {
+                let word = reader.word(node, &[("none", Fence::None), ("lease", Fence::Lease)]);
+                Spanned::new(word.unwrap_or(Fence::None), &node.span)
+            }
+            None => Spanned::new(Fence::None, &entry.key),
+        },
     };
     reader.finish(&fields);
     Some(container)

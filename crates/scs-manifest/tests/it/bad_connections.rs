@@ -254,3 +254,20 @@ fn a_layout_names_roles_that_are_there() {
     let text = format!("{DEPLOYMENT}layouts:\n  night: {{ wordpres: {{ host: h1 }} }}\n");
     insta::assert_snapshot!(shown(&text));
 }
+
+#[test]
+fn a_lease_takes_nothing_along_that_lies_on_the_lost_host() {
+    let role = |more: &str| {
+        let manifest = "manifest: { volume: { data: { path: /data } } }";
+        shown(&format!(
+            "version: 1\nservice: s\ncontainers:\n  db:\n    image: x:1\n    {manifest}\n    fence: lease\n{more}"
+        ))
+    };
+    let bound = "    on_host_loss: elsewhere\n    volume: { data: { method: bind, from: /shared } }\n";
+    assert_eq!(role(bound), "");
+    let local = role("    on_host_loss: elsewhere\n");
+    assert!(local.contains("its volume `data` of method `local` lies on the one that was lost"), "{local}");
+    assert!(local.contains("deployment.yaml:7"), "at the key: {local}");
+    let waits = role("    volume: { data: { method: bind, from: /shared } }\n");
+    assert!(waits.contains("add `on_host_loss: elsewhere`"), "{waits}");
+}

@@ -38,6 +38,8 @@ pub enum Input {
     },
     /// The engine answers again after it did not: what failed meanwhile need not wait out its pause.
     EngineBack,
+    /// The host holds a lease for the slot that it did not hold before: what could not start without need not wait out its pause.
+    Leased,
     /// The image of a digest is on this host.
     ImageReady {
         /// Image digest.

@@ -37,7 +37,11 @@ fn residents<'a>(role: &'a Role, hosts: &[&'a str]) -> Vec<Resident<'a>> {
         role: role.name.clone(),
         index: u32::try_from(index).expect("few"),
     };
-    hosts.iter().enumerate().map(|(at, host)| Resident { slot: slot(at), role, host, stays: false }).collect()
+    hosts
+        .iter()
+        .enumerate()
+        .map(|(at, host)| Resident { slot: slot(at), role, host, stays: false, lease: None })
+        .collect()
 }
 
 fn to(decision: &Decision) -> Vec<(u32, &str)> {
@@ -124,4 +128,30 @@ fn where_most_hosts_are_out_of_reach_nothing_goes_anywhere() {
     let half = losses(&[LOST, Answers]);
     assert_eq!(half.alone(), None);
     assert_eq!(to(&half.decide(&residents(&goes, &["h1"]))), [(0, "h2")]);
+}
+
+#[test]
+fn a_lease_is_waited_for_and_then_passed_on() {
+    let lost = losses(&[LOST, Answers, Answers]);
+    let with = |method: &str| {
+        let mut data = volume("/data");
+        data["method"] = json!(method);
+        elsewhere(&json!({"fence": "lease", "volumes": {"data": data}}))
+    };
+    let bound = with("bind");
+    let mut single = residents(&bound, &["h1"]);
+    let unconfirmed = lost.decide(&single);
+    assert_eq!(waits(&unconfirmed).len(), 1);
+    assert!(waits(&unconfirmed)[0].contains("has not said"), "{unconfirmed:?}");
+    single[0].lease = Some(Duration::from_secs(4));
+    let running = lost.decide(&single);
+    assert!(waits(&running)[0].contains("until its lease has ended"), "{running:?}");
+    assert_eq!((to(&running), running.next), (vec![], Some(Duration::from_secs(4))));
+    single[0].lease = Some(Duration::ZERO);
+    assert_eq!(to(&lost.decide(&single)), [(0, "h2")]);
+    assert!(to(&losses(&[LOST, LOST, Answers]).decide(&single)).is_empty(), "the server itself may be cut off");
+    let local = with("local");
+    let mut there = residents(&local, &["h1"]);
+    there[0].lease = Some(Duration::ZERO);
+    assert!(waits(&lost.decide(&there))[0].contains("where its volume data is"), "what it wrote lies there");
 }

@@ -41,6 +41,7 @@ async fn listen(client: &Client, host: &str, heard: &Heard, silence: Duration, p
             // Nobody may be listening.
             Ok(Some(Ok(Line::Output(line)))) => drop(heard.output.send(line)),
             Ok(Some(Ok(Line::Beat))) => {}
+            Ok(Some(Ok(Line::Lease(question)))) => drop(heard.questions.send_replace(Some(question))),
             // Its end has come to us.
             Ok(Some(Err(error))) => return Lost::away(reason(&error)),
             Ok(None) => return Lost::away("its agent ended".to_owned()),

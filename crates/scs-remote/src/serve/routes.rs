@@ -12,7 +12,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::{get, post, put};
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use scs_api::agent::Assignments;
+use scs_api::agent::{Assignments, LeaseGrant};
 use scs_api::deploy::BuildRequest;
 use scs_api::error::{Code, Problem};
 use scs_api::exec::LARGEST;
@@ -27,6 +27,7 @@ pub(super) fn router(api: Api) -> Router {
     Router::new()
         .route(wire::REPORT, get(report::follow))
         .route(wire::ASSIGNMENTS, put(assign))
+        .route(wire::LEASE, put(lease))
         .route(wire::ENGINE, get(engine))
         .route(wire::IMAGES, get(images))
         .route(&format!("{}/{{digest}}", wire::IMAGES), get(export_image))
@@ -50,6 +51,11 @@ pub(super) fn router(api: Api) -> Router {
 
 async fn assign(State(api): State<Api>, Document(assignments): Document<Assignments>) -> Answer<StatusCode> {
     api.agent.assign(assignments).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn lease(State(api): State<Api>, Document(grant): Document<LeaseGrant>) -> Answer<StatusCode> {
+    api.agent.lease(grant).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -47,6 +47,14 @@ pub struct Run {
     pub command: Vec<String>,
 }
 
+/// `scs watchdog`
+#[derive(Debug, Args)]
+pub struct Watchdog {
+    /// Where the agent keeps its leases
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+}
+
 /// `scs completion`
 #[derive(Debug, Args)]
 pub struct Completion {

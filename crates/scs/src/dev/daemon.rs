@@ -64,6 +64,7 @@ pub async fn run(settings: &Settings, until_idle: bool) -> Result<Exit, Failure>
             state_directory: control_state,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             loss_grace: Default::default(),
+            lease: scs_control::LEASE,
         },
         scs_control::Ports {
             store: Arc::new(store),

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use scs_agent::ports::Images as _;
 use scs_agent::{Handle, Refused};
-use scs_api::agent::{Assignments, HostReport};
+use scs_api::agent::{Assignments, HostReport, LeaseGrant};
 use scs_api::deploy::{BuildRequest, Event};
 use scs_api::error::{Code, Problem};
 use scs_api::log::{LogLine, LogQuery};
@@ -85,6 +85,15 @@ impl Agent for Local {
             };
             Problem::of(code, &refused)
         })
+    }
+
+    async fn ask_lease(&self) -> Option<u64> {
+        self.handle.ask_lease()
+    }
+
+    async fn lease(&self, grant: LeaseGrant) -> Result<(), Problem> {
+        self.handle.lease(&grant);
+        Ok(())
     }
 
     fn report(&self) -> watch::Receiver<HostReport> {

@@ -113,6 +113,8 @@ impl Installation {
             state: state.join("agent"),
             attributes,
             helper: Some(helper),
+            // This very program, also where another has taken its place meanwhile.
+            watchdog: Some(vec!["/proc/self/exe".into(), "watchdog".into()]),
         };
         let ports = scs_agent::Ports {
             engine: self.engine.clone(),

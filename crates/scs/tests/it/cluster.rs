@@ -137,6 +137,7 @@ async fn with_server(test: impl FnOnce(&Place, &scs_control::Handle) + Send + 's
         state_directory: state.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         loss_grace: Default::default(),
+        lease: scs_control::LEASE,
     };
     let (service, handle) = Service::open(options, ports).await.unwrap();
     let stop = CancellationToken::new();

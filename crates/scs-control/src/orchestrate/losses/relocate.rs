@@ -4,7 +4,7 @@ use crate::orchestrate::commit::{KEPT, forget_old};
 use crate::service::Shared;
 use crate::state::{Draft, MovedRecord, RevisionRecord, ServiceKey, Status, TombstoneRecord, volume_id, within};
 use scs_api::error::{Code, Problem};
-use scs_manifest::compiled::{Access, Deployment};
+use scs_manifest::compiled::{Access, Deployment, Fence};
 use scs_plan::loss::Relocation;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -18,12 +18,14 @@ pub(super) async fn relocate(
 ) -> Result<(), Problem> {
     let who = who(relocations);
     let _lock = shared.locks.take(service, "start elsewhere", &who)?;
+    // From here on no host is told anew that it may run what passes on here.
+    let _leases = shared.leases.hold().await;
     let mut draft = shared.state.draft().await;
     let Some(mut record) = draft.service(service).await?.filter(|it| it.status == Status::Up) else { return Ok(()) };
     let mut done = Vec::new();
     for it in relocations {
         let still = record.host(&it.slot.role, it.slot.index) == Some(it.from.as_str());
-        if still && draft.movement(&it.slot).await?.is_none() {
+        if still && ended(shared, it, deployment) && draft.movement(&it.slot).await?.is_none() {
             done.push(it);
         }
     }
@@ -80,13 +82,24 @@ async fn check_target(shared: &Shared, to: &str, draft: &mut Draft<'_>) -> Resul
     Ok(())
 }
 
-/// Volumes that are the same from everywhere count as being where they are used.
+/// Whether no lease lets the lost host run it any more: it may have asked for another while this was decided.
+fn ended(shared: &Shared, it: &Relocation, deployment: &Deployment) -> bool {
+    let leased = deployment.roles.get(&it.slot.role).is_some_and(|role| role.fence == Fence::Lease);
+    !leased || shared.leases.left(&it.from).is_zero()
+}
+
+/// Volumes that are the same from everywhere count as being where they are used; the permit of one that was held by a lease passes on.
 async fn take_along(it: &Relocation, deployment: &Deployment, draft: &mut Draft<'_>) -> Result<(), Problem> {
     let Some(role) = deployment.roles.get(&it.slot.role) else { return Ok(()) };
     for (name, volume) in &role.volumes {
         let id = volume_id(&it.slot, name, volume.access == Access::Shared);
         if let Some(mut record) = draft.volume(&id).await?.filter(|record| record.host == it.from) {
             record.host.clone_from(&it.to);
+            if volume.access == Access::Single
+                && let Some(permit) = &mut record.permit
+            {
+                (permit.epoch, permit.holder) = (permit.epoch + 1, it.to.clone());
+            }
             draft.put_volume(&record);
         }
     }

@@ -33,6 +33,7 @@ fn report(role: &str, phase: Phase, message: Option<&str>, since: SystemTime) ->
         }),
         applied: None,
         served: false,
+        leased: false,
         restarts: 1,
         live_updates: BTreeMap::new(),
         requirements: BTreeMap::new(),

@@ -39,6 +39,7 @@ pub async fn assignment(loaded: &Loaded, job: &Job, secrets: &Path) -> Result<As
         generation: 0,
         stopped: false,
         moving: false,
+        leased: false,
         origin: job.origin.clone(),
         volumes: job.role.volumes.iter().map(|(name, volume)| (name.clone(), grant(name, volume.access))).collect(),
         secrets: values.into_iter().collect::<BTreeMap<_, _>>(),

@@ -107,8 +107,12 @@ impl Plan {
         };
         let store = Embedded::open(&state_directory).map_err(|error| failed(&error))?;
         let authority = OwnAuthority::new(self.own.directory().to_owned());
-        let options =
-            Options { state_directory, version: env!("CARGO_PKG_VERSION").to_owned(), loss_grace: Default::default() };
+        let options = Options {
+            state_directory,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            loss_grace: Default::default(),
+            lease: scs_control::LEASE,
+        };
         let ports = Ports {
             store: Arc::new(store),
             agents: Vec::new(),
