@@ -1,7 +1,8 @@
-//! For tests only: a real engine with everything a test makes in it cleaned up, temporary state, waiting for conditions.
+//! For tests only: a real engine with everything a test makes in it cleaned up, temporary state, roles, waiting for conditions.
 
 mod clean;
 mod docker;
+pub mod fixture;
 mod own;
 mod proxy;
 mod state;

@@ -8,6 +8,7 @@ use scs_api::agent::{Assignment, Assignments, HostReport, Phase, SlotReport};
 use scs_manifest::compiled::Role;
 use scs_plan::slot::Slot;
 use scs_ports::engine::{BoxError, Progress};
+use scs_testkit::fixture;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -20,37 +21,11 @@ use tokio_util::sync::CancellationToken;
 /// How long a test waits for what has to come. Far more than it takes, as the machine may be busy; paused clocks skip it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A role in which everything is empty, laid over with `with`.
+/// A role in which everything is empty, laid over with `with`. Its image is there, and it is soon stopped.
 pub fn role(name: &str, with: &Value) -> Role {
-    let mut value = json!({
-        "name": name, "image_digest": "image-1", "spec_digest": "",
-        "image": {
-            "title": null, "source": {"reference": name}, "source_digest": null, "base": {"reference": name},
-            "configurator": {"method": "none"}, "parameters": {}, "command": null, "entrypoint": null, "user": null,
-            "platform": "linux/amd64",
-        },
-        "process": {
-            "command": null, "environment": {}, "memory": null, "cpus": null, "shm_size": null, "stop_grace_period": "1s",
-        },
-        "provide": {}, "require": {}, "secrets": {}, "volumes": {},
-        "network": {"method": "bridge"}, "quiesce": null, "logs": [], "replicas": 1,
-        "placement": {"host": null, "spread": null}, "on_host_loss": "wait", "fence": "none", "restart": "always",
-    });
-    lay_over(&mut value, with);
-    let mut role: Role = serde_json::from_value(value).unwrap();
-    role.spec_digest = format!("spec of {}", serde_json::to_string(&role).unwrap());
-    role
-}
-
-fn lay_over(under: &mut Value, over: &Value) {
-    match (under, over) {
-        (Value::Object(under), Value::Object(over)) => {
-            for (key, value) in over {
-                lay_over(under.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (under, over) => *under = over.clone(),
-    }
+    let mut quick = json!({"image_digest": "image-1", "process": {"stop_grace_period": "1s"}});
+    fixture::lay_over(&mut quick, with);
+    fixture::role(name, &quick)
 }
 
 pub fn provide(port: u16, health: &Value) -> Value {

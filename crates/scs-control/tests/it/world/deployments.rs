@@ -1,41 +1,8 @@
 //! Roles and deployments as the compiler would make them.
 
-use scs_manifest::compiled::{Deployment, Role};
+use scs_manifest::compiled::Deployment;
+pub use scs_testkit::fixture::role;
 use serde_json::{Value, json};
-
-/// A role in which everything is empty, laid over with `with`; its digests are made of its content.
-pub fn role(name: &str, with: &Value) -> Role {
-    let mut value = json!({
-        "name": name, "image_digest": "", "spec_digest": "",
-        "image": {
-            "title": null, "source": {"reference": name}, "source_digest": null, "base": {"reference": name},
-            "configurator": {"method": "none"}, "parameters": {}, "command": null, "entrypoint": null, "user": null,
-            "platform": "linux/amd64",
-        },
-        "process": {
-            "command": null, "environment": {}, "memory": null, "cpus": null, "shm_size": null, "stop_grace_period": "10s",
-        },
-        "provide": {}, "require": {}, "secrets": {}, "volumes": {},
-        "network": {"method": "bridge"}, "quiesce": null, "logs": [], "replicas": 1,
-        "placement": {"host": null, "spread": null}, "on_host_loss": "wait", "fence": "none", "restart": "always",
-    });
-    lay_over(&mut value, with);
-    let mut role: Role = serde_json::from_value(value).expect("a valid role");
-    role.image_digest = format!("image {}", serde_json::to_string(&role.image).expect("serialisable"));
-    role.spec_digest = format!("spec {}", serde_json::to_string(&role).expect("serialisable"));
-    role
-}
-
-fn lay_over(under: &mut Value, over: &Value) {
-    match (under, over) {
-        (Value::Object(under), Value::Object(over)) => {
-            for (key, value) in over {
-                lay_over(under.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (under, over) => *under = over.clone(),
-    }
-}
 
 fn live_update() -> Value {
     json!({"action": {"command": ["/u"]}, "timeout": "30s", "debounce": "250ms", "on_failure": "retry", "on_empty": "hold"})
