@@ -61,12 +61,12 @@ impl Drop for Registry {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        // What was pulled from here is of no use to anybody.
-        let listed = Command::new("docker").args(["images", "--format", "{{.Repository}} {{.ID}}"]).output();
+        // What was pulled from here is of no use to anybody. Its names go: images made of it may still need the rest.
+        let format = "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}";
+        let listed = Command::new("docker").args(["images", "--digests", "--format", format]).output();
         let listed = listed.map(|it| String::from_utf8_lossy(&it.stdout).into_owned()).unwrap_or_default();
-        for line in listed.lines().filter(|line| line.starts_with(&self.host)) {
-            let id = line.split(' ').nth(1).unwrap_or_default();
-            let _ = Command::new("docker").args(["rmi", "--force", id]).output();
+        for name in listed.split_whitespace().filter(|it| it.starts_with(&self.host) && !it.contains("<none>")) {
+            let _ = Command::new("docker").args(["rmi", name]).output();
         }
     }
 }
