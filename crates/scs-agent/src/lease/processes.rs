@@ -26,11 +26,20 @@ pub(super) fn any(container: &str) -> io::Result<bool> {
 
 fn of(container: &str) -> io::Result<Vec<i32>> {
     let mut found = Vec::new();
+    // Anything shorter would be found in the groups of processes that are no container's.
+    if !is_id(container) {
+        return Ok(found);
+    }
     for entry in fs::read_dir("/proc")? {
         let pid = entry?.file_name().to_str().and_then(|name| name.parse().ok());
         found.extend(pid.filter(|pid| belongs(*pid, container)));
     }
     Ok(found)
+}
+
+/// Whether it is the whole id of a container: engines give 64 hexadecimal digits.
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The engine names a container's control group by its id: `…/ID`, or `…/docker-ID.scope` under systemd. One that has ended and waits for
@@ -46,7 +55,16 @@ mod tests {
 
     #[test]
     fn nobody_belongs_to_a_container_that_is_not_there() {
-        assert!(!any("6c1b0e0d0f7e4b1fa8f5b9e5cf2d7f8a").expect("processes are listed"));
-        assert_eq!(kill("6c1b0e0d0f7e4b1fa8f5b9e5cf2d7f8a").expect("processes are listed"), 0);
+        let id = "6c1b0e0d0f7e4b1fa8f5b9e5cf2d7f8a".repeat(2);
+        assert!(!any(&id).expect("processes are listed"));
+        assert_eq!(kill(&id).expect("processes are listed"), 0);
+    }
+
+    #[test]
+    fn what_is_not_a_whole_id_names_nobody() {
+        // Every process is in a group whose name contains these.
+        for text in ["", "/", "0"] {
+            assert!(!any(text).expect("processes are listed"), "{text:?}");
+        }
     }
 }
