@@ -5,6 +5,7 @@
 mod crowd;
 mod disco;
 mod etcd;
+mod nacos;
 mod nats;
 mod peer;
 mod process;

@@ -17,6 +17,7 @@ use crate::{
     crowd,
     disco::{Client, Disco},
     etcd::{self, Etcd},
+    nacos::Nacos,
     nats::Nats,
     peer::{Peer, Subscriber},
     process::{Cost, Meter, resident},
@@ -30,7 +31,7 @@ pub struct Options {
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Peers to measure beside disco; those that are not installed are left out
-    #[arg(long, value_delimiter = ',', default_value = "nats,etcd")]
+    #[arg(long, value_delimiter = ',', default_value = "nats,etcd,r-nacos")]
     peers: Vec<String>,
     /// Runs of each row; the median counts
     #[arg(long, default_value_t = 3)]
@@ -53,7 +54,13 @@ pub fn value(topic: &str, instance: &str, port: u16) -> String {
 /// Measures everything and gives the table, with what it was measured with.
 pub async fn run(options: &Options) -> Result<String> {
     let own = [Disco::default(), Disco::secured()?];
-    let all: [Box<dyn Peer>; 4] = [Box::new(own[0].clone()), Box::new(own[1].clone()), Box::new(Nats), Box::new(Etcd)];
+    let all: [Box<dyn Peer>; 5] = [
+        Box::new(own[0].clone()),
+        Box::new(own[1].clone()),
+        Box::new(Nats),
+        Box::new(Etcd),
+        Box::new(Nacos),
+    ];
     let mut peers = Vec::new();
     let mut versions = Vec::new();
     for peer in all {
@@ -136,6 +143,8 @@ fn met(cells: &[Cell], holds: impl Fn(f64) -> bool) -> Option<bool> {
 /// From "I provide" to "you are told", one at a time.
 async fn notify(peers: &[Box<dyn Peer>], options: &Options) -> Vec<Row> {
     const ROUNDS: u16 = 3000;
+    // One that gathers changes before it tells of them would take half an hour for as many.
+    const LONGEST: Duration = Duration::from_secs(20);
     let row = |what: &str, goal| Row {
         what: what.to_owned(),
         better: Better::Smaller,
@@ -154,6 +163,7 @@ async fn notify(peers: &[Box<dyn Peer>], options: &Options) -> Vec<Row> {
                 let mut provider = peer.provider(&server).await?;
                 let mut subscriber = peer.subscriber(&server, "notify", 0).await?;
                 let mut times = Vec::new();
+                let begun = Instant::now();
                 let meter = Meter::start(server.pid())?;
                 for port in 1..=ROUNDS {
                     let started = Instant::now();
@@ -163,6 +173,9 @@ async fn notify(peers: &[Box<dyn Peer>], options: &Options) -> Vec<Row> {
                         subscriber.acknowledge().await
                     };
                     tokio::try_join!(provider.put("notify", "a", port), told)?;
+                    if begun.elapsed() > LONGEST {
+                        break;
+                    }
                 }
                 cost = meter.stop()?;
                 medians.push(at(&mut times, 500));
@@ -198,7 +211,7 @@ async fn notify(peers: &[Box<dyn Peer>], options: &Options) -> Vec<Row> {
 async fn register(peers: &[Box<dyn Peer>], options: &Options) -> Row {
     let mut cells = Vec::new();
     for peer in peers {
-        let count = if peer.name() == "etcd" { 10_000 } else { 50_000 };
+        let count = if ["etcd", "r-nacos"].contains(&peer.name()) { 10_000 } else { 50_000 };
         let measuring = async {
             let mut runs = Vec::new();
             for _ in 0..options.runs {
@@ -307,10 +320,7 @@ async fn fan_out(
         goal,
         met: met(&cells, |seconds| seconds <= limit.as_secs_f64()),
         cells,
-        note: Some(format!(
-            "one subscriber costs {}; most of disco's is the kernel's, see below",
-            notes.join("; ")
-        )),
+        note: Some(format!("one subscriber costs {}; most of disco's is the kernel's, see below", notes.join("; "))),
     }
 }
 

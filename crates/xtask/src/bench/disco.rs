@@ -62,7 +62,8 @@ fn build() -> Result<PathBuf> {
 }
 
 const INTRODUCTION: &str = "\
-Written by `cargo xtask bench disco`. The same workload against the disco server, NATS with JetStream KV and etcd, one after the other in one run,
+Written by `cargo xtask bench disco`. The same workload against the disco server, NATS with JetStream KV, etcd and,
+where it has been installed (`cargo install rnacos`), r-nacos, one after the other in one run,
 each peer with its own client and every subscriber on a connection of its own. Below each figure is the share of one core that server and load had
 while it was measured: the load, one thread, is on the same machine, so that near a sum of all cores the machine is the limit.
 ";
