@@ -11,7 +11,15 @@ pub(crate) const PEER: &str = "peer";
 /// Flags of one letter that the sender may be asked for. None of them writes, follows links or reads arguments from elsewhere.
 const LETTERS: &str = "vlHogDtpAXrcSRd";
 /// Options of the sender that have no value, or one that is a number.
-const PLAIN: [&str; 6] = ["--numeric-ids", "--inplace", "--partial", "--from0", "--files-from=-", "--modify-window=-1"];
+const PLAIN: [&str; 7] = [
+    "--numeric-ids",
+    "--inplace",
+    "--partial",
+    "--from0",
+    "--files-from=-",
+    "--ignore-missing-args",
+    "--modify-window=-1",
+];
 
 /// Options of the client for a pass.
 pub(crate) fn client(compare: &Compare, inplace: bool, bandwidth: Option<u64>) -> Vec<String> {
@@ -25,7 +33,10 @@ pub(crate) fn client(compare: &Compare, inplace: bool, bandwidth: Option<u64>) -
     match compare {
         Compare::Times => arguments.push("--delete".to_owned()),
         Compare::Content => arguments.extend(["--delete", "--checksum"].map(str::to_owned)),
-        Compare::These(_) => arguments.extend(["--checksum", "--from0"].map(str::to_owned)),
+        // What was mapped while it ran may be gone once it has stopped, such as the shared memory of SQLite.
+        Compare::These(_) => {
+            arguments.extend(["--checksum", "--from0", "--ignore-missing-args"].map(str::to_owned));
+        }
     }
     // rsync counts in units of 1024 bytes, and 0 means no limit.
     arguments.extend(bandwidth.map(|bytes| format!("--bwlimit={}", (bytes / 1024).max(1))));

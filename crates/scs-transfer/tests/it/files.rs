@@ -122,6 +122,24 @@ async fn a_file_whose_times_lie_is_found_by_its_content() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_mapped_and_is_gone_since_is_no_error() {
+    let pair = Pair::new();
+    pair.write("table", b"of the last minute");
+    pair.write("table-shm", b"shared memory");
+    pair.write("log/1", b"rotated away");
+    pair.copy(Compare::Times).await;
+    fs::remove_file(pair.source.join("table-shm")).unwrap();
+    fs::remove_dir_all(pair.source.join("log")).unwrap();
+    pair.copy(Compare::Times).await;
+    let mapped = ["table-shm", "table", "log/1"].map(str::to_owned).to_vec();
+    fs::write(pair.target.join("table"), b"of an old minute..").unwrap();
+    let copied = pair.copy(Compare::These(mapped)).await;
+    assert_eq!(copied.bytes, 18);
+    pair.is_same();
+    assert_eq!(pair.copy(Compare::These(vec!["table-shm".to_owned()])).await.bytes, 0);
+}
+
+#[tokio::test]
 async fn verifying_repairs_what_rotted() {
     let pair = Pair::new();
     pair.write("file", b"right");
