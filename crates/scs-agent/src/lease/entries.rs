@@ -56,13 +56,16 @@ impl Directory {
         for file in fs::read_dir(&self.0)? {
             let path = file?.path();
             let Some(name) = path.file_name().and_then(|it| it.to_str()) else { continue };
-            let Some(container) = name.strip_suffix(".json").filter(|it| !it.starts_with('.')) else { continue };
+            // One that says of no container is nobody's: every control group has the empty text in its name.
+            let container = name.strip_suffix(".json").filter(|it| !it.is_empty() && !it.starts_with('.'));
+            let Some(container) = container else { continue };
             match fs::read(&path).map(|text| serde_json::from_slice::<Entry>(&text)) {
-                Ok(Ok(entry)) if entry.boot != boot => fs::remove_file(&path)?,
-                Ok(Ok(entry)) => entries.push(Ok(entry)),
+                Ok(Ok(entry)) if entry.boot != boot => self.remove(container)?,
+                // It is found by the name of its file, too, so one that says otherwise was not written by us.
+                Ok(Ok(entry)) if entry.container == container => entries.push(Ok(entry)),
                 // Removed meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Ok(Err(_)) | Err(_) => entries.push(Err(container.to_owned())),
+                Ok(_) | Err(_) => entries.push(Err(container.to_owned())),
             }
         }
         Ok(entries)
