@@ -113,9 +113,11 @@ async fn settle(shared: &Shared, members: &Members, silences: &Silences) -> Resu
             if decision.relocations.is_empty() {
                 continue;
             }
-            if let Err(problem) = relocate::relocate(shared, &service, &deployment, &decision.relocations).await {
+            if let Err(problem) =
+                relocate::relocate(shared, &service, &record, &deployment, &decision.relocations).await
+            {
                 // Whoever changes the service now is done soon; what is of no matter then is found so.
-                if problem.code == Code::Locked {
+                if matches!(problem.code, Code::Locked | Code::StalePlan) {
                     tracing::debug!(service = %service, error = %problem, "what was on a lost host waits");
                 } else {
                     tracing::warn!(service = %service, error = %problem, "what was on a lost host could not start elsewhere");

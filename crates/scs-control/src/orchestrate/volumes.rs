@@ -7,6 +7,7 @@ use scs_api::error::{Code, Problem};
 use scs_manifest::compiled::{Access, Deployment, Volume};
 use scs_plan::loss::EVERYWHERE;
 use scs_plan::plan::{Action, Plan};
+use scs_plan::slot::Slot;
 use scs_ports::volume::VolumeId;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -20,11 +21,16 @@ pub(super) async fn grant(
     draft: &mut Draft<'_>,
 ) -> Result<(), Problem> {
     let mut done = BTreeSet::new();
-    for (id, volume, host) in wanted(service, deployment, plan) {
+    for (slot, id, volume, host) in wanted(service, deployment, plan) {
         if !done.insert(id.clone()) {
             continue;
         }
         let existing = draft.volume(&id).await?;
+        if let Some(holder) = other_holder(existing.as_ref(), host)
+            && draft.tombstone(slot, holder).await?.is_some()
+        {
+            return Err(held(&id, holder, host));
+        }
         let next = next(existing.as_ref(), id, volume, host, origin)?;
         if existing.as_ref() != Some(&next) {
             draft.put_volume(&next);
@@ -43,8 +49,15 @@ pub(super) async fn check(
 ) -> Result<(), Problem> {
     let existing: HashMap<VolumeId, VolumeRecord> =
         shared.state.volumes(Some(service)).await?.into_iter().map(|it| (it.id.clone(), it)).collect();
-    for (id, volume, host) in wanted(service, deployment, plan) {
-        next(existing.get(&id), id, volume, host, origin)?;
+    let leaving = shared.state.tombstones(Some(service)).await?;
+    for (slot, id, volume, host) in wanted(service, deployment, plan) {
+        let existing = existing.get(&id);
+        if let Some(holder) = other_holder(existing, host)
+            && leaving.iter().any(|(gone, it)| gone == slot && it.host == holder)
+        {
+            return Err(held(&id, holder, host));
+        }
+        next(existing, id, volume, host, origin)?;
     }
     Ok(())
 }
@@ -53,19 +66,32 @@ fn wanted<'a>(
     service: &'a ServiceKey,
     deployment: &'a Deployment,
     plan: &'a Plan,
-) -> impl Iterator<Item = (VolumeId, &'a Volume, &'a str)> {
+) -> impl Iterator<Item = (&'a Slot, VolumeId, &'a Volume, &'a str)> {
     let steps = plan.steps.iter().filter(|step| step.action != Action::Remove && service.holds(&step.slot));
     steps.flat_map(|step| {
         let volumes = deployment.roles.get(&step.slot.role).into_iter().flat_map(|role| &role.volumes);
         volumes.map(|(name, volume)| {
             // What moves takes its volumes along when it does.
             let host = if let Action::Move { from } = &step.action { from } else { &step.host };
-            (volume_id(&step.slot, name, volume.access == Access::Shared), volume, host.as_str())
+            (&step.slot, volume_id(&step.slot, name, volume.access == Access::Shared), volume, host.as_str())
         })
     })
 }
 
-/// The record of a volume once it is granted to a host.
+/// Host that holds the permit of a volume which is wanted on another.
+fn other_holder<'a>(existing: Option<&'a VolumeRecord>, host: &str) -> Option<&'a str> {
+    existing?.permit.as_ref().map(|it| it.holder.as_str()).filter(|holder| *holder != host)
+}
+
+/// Its holder has been told to end what runs there, and has not said that it has.
+fn held(id: &VolumeId, holder: &str, host: &str) -> Problem {
+    let message = format!("volume {id} cannot be used on host {host} yet: host {holder} may still write to it");
+    Problem::new(Code::Conflict, message).hint(format!(
+        "nothing was changed; it can once host {holder} is back, or has joined anew under its name, and has removed what was there"
+    ))
+}
+
+/// The record of a volume once it is granted to a host, where nobody else holds it any more.
 pub(crate) fn next(
     existing: Option<&VolumeRecord>,
     id: VolumeId,
@@ -89,7 +115,8 @@ pub(crate) fn next(
     }
     let exclusive = volume.access == Access::Single;
     let permit = match existing.and_then(|it| it.permit.clone()) {
-        // The holder stays the holder; passing a permit on is what a move does.
+        // Of what runs, a permit is passed on by a move; this is of what its holder has removed, and put down with it.
+        Some(permit) if permit.holder != host => Some(Permit { epoch: permit.epoch + 1, holder: host.to_owned() }),
         Some(permit) => Some(permit),
         None if exclusive => Some(Permit { epoch: 1, holder: host.to_owned() }),
         None => None,

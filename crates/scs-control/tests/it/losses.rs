@@ -189,3 +189,45 @@ async fn a_server_that_starts_does_not_know_who_was_granted_a_lease_and_waits() 
     assert!(started.elapsed() >= LEASE, "passed on after {:?}", started.elapsed());
     plane.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_is_everywhere_is_not_taken_from_a_host_that_has_not_let_go_of_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cluster = Arc::new(Cluster::default());
+    for host in ["h1", "h2"] {
+        cluster.put(host, &[]).await;
+    }
+    let plane = cluster.start(directory.path()).await;
+    let mut deployment = blog("dev", 1);
+    deployment.roles.shift_remove("wordpress");
+    deployment.roles["mysql"].volumes["data"].method = "nfs".to_owned();
+    plane.handle.mark_drained("h2", true).await.expect("marked");
+    plane.up(&deployment).await.expect("accepted");
+    plane.handle.mark_drained("h2", false).await.expect("marked");
+
+    let lost = cluster.world("h1");
+    lost.answers(false);
+    let events = plane.down("dev", "blog").await;
+    assert!(matches!(events.last(), Some(Event::Failed { .. })), "{events:?}");
+    assert_eq!(lost.running(), ["dev/blog/mysql"], "it still writes");
+    let planned = plane.up(&deployment).await.expect_err("refused");
+    assert!(planned.message.contains("host h1 may still write to it"), "{planned}");
+    let base = plane.handle.history("dev", "blog").await.expect("kept")[0].revision;
+    let refused = plane.handle.up("dev", "blog", up(&deployment, base)).await.err();
+    assert_eq!(refused.expect("refused where it is not planned, too").message, planned.message);
+    assert!(cluster.world("h2").running().is_empty());
+
+    // Once it has said that it has let go, the permit passes on.
+    lost.answers(true);
+    until("it is gone there", || match lost.assigned().tombstones {
+        left if left.is_empty() && lost.running().is_empty() => Ok(()),
+        left => Err(left),
+    })
+    .await;
+    plane.handle.mark_drained("h1", true).await.expect("marked");
+    plane.up(&deployment).await.expect("accepted");
+    runs(&cluster, "h2", &["dev/blog/mysql"]).await;
+    let assigned = cluster.world("h2").assigned().assignments;
+    assert_eq!(assigned[0].volumes["data"].epoch, 2, "with a higher epoch");
+    plane.stop().await;
+}

@@ -2,17 +2,20 @@
 
 use crate::orchestrate::commit::{KEPT, forget_old};
 use crate::service::Shared;
-use crate::state::{Draft, MovedRecord, RevisionRecord, ServiceKey, Status, TombstoneRecord, volume_id, within};
+use crate::state::{
+    Draft, MovedRecord, RevisionRecord, ServiceKey, ServiceRecord, Status, TombstoneRecord, volume_id, within,
+};
 use scs_api::error::{Code, Problem};
 use scs_manifest::compiled::{Access, Deployment, Fence};
 use scs_plan::loss::Relocation;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-/// Commits what is still so of relocations within one service.
+/// Commits what is still so of relocations within one service, decided upon from this record and deployment.
 pub(super) async fn relocate(
     shared: &Shared,
     service: &ServiceKey,
+    seen: &ServiceRecord,
     deployment: &Deployment,
     relocations: &[Relocation],
 ) -> Result<(), Problem> {
@@ -22,6 +25,10 @@ pub(super) async fn relocate(
     let _leases = shared.leases.hold().await;
     let mut draft = shared.state.draft().await;
     let Some(mut record) = draft.service(service).await?.filter(|it| it.status == Status::Up) else { return Ok(()) };
+    if record != *seen {
+        // Its volumes may be others by now, and its fence: what was decided may not be so any more.
+        return Err(Problem::new(Code::StalePlan, format!("{service} was changed while that was decided")));
+    }
     let mut done = Vec::new();
     for it in relocations {
         let still = record.host(&it.slot.role, it.slot.index) == Some(it.from.as_str());
