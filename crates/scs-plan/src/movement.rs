@@ -56,7 +56,7 @@ pub struct Move {
     failures: u32,
     retry: Option<Instant>,
     abort: Option<String>,
-    /// The target's host is known to be dead and to stay so.
+    /// The target's host, which is silent, is said to be dead and to stay so.
     fenced: bool,
     ended: Option<Outcome>,
 }
@@ -133,6 +133,8 @@ impl Move {
                 }
                 side.lost = None;
                 side.found.get_or_insert(now);
+                // Who is back was not dead, and what was said of it says nothing about the next time that it falls silent.
+                self.fenced &= end != End::To;
             }
             Input::Lost(end) => {
                 let side = self.side(end);
@@ -159,7 +161,7 @@ impl Move {
             Input::AbortAsked(why) => {
                 self.abort.get_or_insert(why);
             }
-            Input::TargetFenced => self.fenced = true,
+            Input::TargetFenced => self.fenced = self.to.lost.is_some(),
             Input::Tick => {}
         }
         self.proceed(now, out);

@@ -68,6 +68,16 @@ impl Handle {
         let Some(record) = found.next() else {
             return Err(Problem::new(Code::NotFound, format!("role {role} of {service} is not being moved")));
         };
+        if request.assume_host_dead
+            && let Some(member) = self.shared.fleet.members().get(&record.to)
+            && member.silent().is_none()
+        {
+            let to = &record.to;
+            let message = format!("host {to} is not known to be out of reach: what runs there can still write");
+            return Err(Problem::new(Code::Conflict, message).hint(format!(
+                "nothing was changed; `--abort` alone has {to} stop it first; or switch {to} off, and say so again"
+            )));
+        }
         let who = if request.caller.who.is_empty() { "somebody" } else { &request.caller.who };
         let told = self.shared.moves.tell(&record.slot, Input::AbortAsked(format!("{who} called it off")));
         if request.assume_host_dead {

@@ -183,6 +183,48 @@ async fn a_move_is_called_off_by_hand() {
 }
 
 #[tokio::test]
+async fn a_target_that_answers_is_not_taken_for_dead() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (cluster, plane) = start(directory.path()).await;
+    cluster.world("h2").script("mysql", Some(Script::Stands(Phase::Starting, "it takes its time".to_owned())));
+    let stream = plane.handle.move_role("dev", "blog", "mysql", to("h2")).await.expect("accepted");
+    until("it starts on h2", || match epoch(&cluster, "h2", "mysql") {
+        Some(2) => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    let dead = AbortRequest { assume_host_dead: true, ..AbortRequest::default() };
+    let refused = plane.handle.abort_move("dev", "blog", "mysql", &dead).await.expect_err("refused");
+    assert_eq!(refused.code, Code::Conflict, "{refused}");
+    assert_eq!(epoch(&cluster, "h1", "mysql"), epoch(&cluster, "h2", "mysql"), "nothing was changed");
+    cluster.world("h2").answers(false);
+    plane.handle.abort_move("dev", "blog", "mysql", &dead).await.expect("told");
+    assert!(failure(&all(stream).await).message.contains("called it off"));
+    assert_eq!((epoch(&cluster, "h1", "mysql"), running(&cluster, "h1").len()), (Some(3), 2));
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_move_by_force_that_fails_leaves_an_earlier_one_in_force() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (cluster, plane) = start(directory.path()).await;
+    cluster.put("h3", &[("dc", "west")]).await;
+    plane.stop().await;
+    let plane = cluster.start(directory.path()).await;
+    let mut placed: Deployment = blog("dev", 1);
+    placed.roles["mysql"].placement.host = Some("h1".to_owned());
+    plane.up(&placed).await.expect("accepted");
+    let by_force = |host| MoveRequest { force: true, ..to(host) };
+    let events = go(&plane, "mysql", by_force("h2")).await.expect("accepted");
+    assert!(matches!(events.last(), Some(Event::Done { .. })), "{events:?}");
+    cluster.world("h3").model().copying = Copying::Fails("there is no room".to_owned());
+    failure(&go(&plane, "mysql", by_force("h3")).await.expect("accepted"));
+    plane.up(&placed).await.expect("accepted");
+    assert_eq!(running(&cluster, "h2"), ["dev/blog/mysql"], "it stays where it was moved to on purpose");
+    plane.stop().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_moved_is_refused_before_anything_is_changed() {
     let directory = tempfile::tempdir().expect("a directory");
     let (cluster, plane) = start(directory.path()).await;

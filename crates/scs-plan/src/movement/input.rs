@@ -65,7 +65,7 @@ pub enum Input {
     Closed,
     /// Somebody wants it called off; why.
     AbortAsked(String),
-    /// Somebody answers for it that the target is dead and stays so.
+    /// Somebody answers for it that the target is dead and stays so. Of one that is not silent this says nothing.
     TargetFenced,
     /// Time has passed.
     Tick,

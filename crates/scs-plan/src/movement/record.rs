@@ -60,6 +60,9 @@ pub struct Options {
     /// Most bytes a second that are copied.
     #[serde(default)]
     pub bandwidth: Option<u64>,
+    /// That the manifest's placement, which does not let it be there, is broken on purpose.
+    #[serde(default)]
+    pub forced: bool,
 }
 
 /// How far a move has come. Each is entered by one transaction that changes permits, places and tombstones with it.

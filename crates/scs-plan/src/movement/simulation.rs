@@ -290,7 +290,7 @@ impl World {
             idle: false,
             quiesce: self.one_in(3),
             patience: Duration::from_secs(40),
-            options: Options { max_downtime, bandwidth: None },
+            options: Options { max_downtime, ..Options::default() },
             who: "somebody".into(),
             began: self.clock,
             stage: if self.copies { Stage::Copying } else { Stage::Beside },

@@ -215,6 +215,35 @@ fn a_silent_target_that_holds_the_permit_is_waited_for_until_somebody_answers_fo
 }
 
 #[test]
+fn whoever_answers_is_not_dead_whatever_is_said_of_it() {
+    let recalled = || {
+        let mut bench = Bench::new(|_| {});
+        bench.pass();
+        bench.says(End::To, |sight| sight.used = Used::Started);
+        bench.tell(Input::AbortAsked("ann wants it back".into()));
+        bench.commit();
+        assert_eq!(bench.it.record().stage, Stage::Recalling);
+        bench
+    };
+    // Said of one that answers, and later falls silent.
+    let mut bench = recalled();
+    assert_eq!(bench.tell(Input::TargetFenced), []);
+    assert_eq!(bench.tell(Input::Lost(End::To)), []);
+    // Said of one that is silent, which is back before that could be acted upon.
+    let mut bench = Bench::new(|_| {});
+    bench.pass();
+    bench.tell(Input::Lost(End::To));
+    bench.tell(Input::AbortAsked("ann wants it back".into()));
+    let recall = bench.out.clone();
+    bench.tell(Input::TargetFenced);
+    bench.says(End::To, |sight| sight.used = Used::Started);
+    bench.out = recall;
+    assert_eq!(bench.commit(), []);
+    let out = bench.says(End::To, |sight| sight.stopped = true);
+    assert!(matches!(&out[..], [Effect::Commit { stage: Stage::Returned, .. }]), "{out:?}");
+}
+
+#[test]
 fn a_source_that_falls_silent_while_it_stops_keeps_its_permit() {
     let mut bench = Bench::new(|_| {});
     bench.copied(1000, 1);

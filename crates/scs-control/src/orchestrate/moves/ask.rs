@@ -30,7 +30,6 @@ pub(super) struct Asked {
     pub(super) record: Record,
     pub(super) deployment: Deployment,
     pub(super) service_record: ServiceRecord,
-    pub(super) forced: bool,
 }
 
 impl Handle {
@@ -138,6 +137,7 @@ async fn ask(shared: &Shared, service: &ServiceKey, role: &str, request: &MoveRe
         options: Options {
             max_downtime: request.max_downtime_ms.map(Duration::from_millis),
             bandwidth: request.bandwidth,
+            forced,
         },
         who: request.caller.who.clone(),
         began: now,
@@ -148,7 +148,7 @@ async fn ask(shared: &Shared, service: &ServiceKey, role: &str, request: &MoveRe
         fault: None,
         slot,
     };
-    Ok(Asked { record: moving, deployment, service_record: record, forced })
+    Ok(Asked { record: moving, deployment, service_record: record })
 }
 
 fn refused(message: String) -> Problem {

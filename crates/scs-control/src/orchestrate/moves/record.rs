@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 /// Writes a move down for the first time, if everything it was checked against is still so.
 pub(super) async fn begin(shared: &Shared, service: &ServiceKey, asked: Asked) -> Result<Record, Problem> {
-    let Asked { mut record, service_record, forced, .. } = asked;
+    let Asked { mut record, service_record, .. } = asked;
     let mut draft = shared.state.draft().await;
     let stale = |what: String| Problem::new(Code::StalePlan, what).hint("nothing was changed; try again");
     if draft.service(service).await?.as_ref() != Some(&service_record) {
@@ -33,13 +33,6 @@ pub(super) async fn begin(shared: &Shared, service: &ServiceKey, asked: Asked) -
         if volume.is_none_or(|it| it.permit != held) {
             return Err(stale(format!("the permit of volume {name} has passed on meanwhile")));
         }
-    }
-    // Whether `place` was broken is known now and written down at the end.
-    if forced {
-        let moved = moved(&record, true);
-        let mut service_record = service_record;
-        service_record.moved.insert(within(&record.slot.role, record.slot.index), moved);
-        draft.put_service(service, &service_record);
     }
     record.revision = draft.raise().await?;
     draft.put_movement(&record);
@@ -121,14 +114,18 @@ async fn place(record: &Record, host: &str, draft: &mut Draft<'_>) -> Result<(),
     Ok(())
 }
 
-/// Ends a move, if it is in the expected stage. Gives the revision of the service, or `None` where it is not.
+/// Ends a move, if it is in the expected stage. Gives the revision of the service, or `None` where it is not. One that is not in desired
+/// state any more has been ended: by an earlier call, of which something failed once that was committed.
 pub(super) async fn close(shared: &Shared, of: &Record, outcome: &Outcome) -> Result<Option<u64>, StateError> {
     let service = service_of(&of.slot);
     let mut draft = shared.state.draft().await;
-    let Some(record) = draft.movement(&of.slot).await?.filter(|it| it.stage == of.stage && it.id == of.id) else {
-        return Ok(None);
+    let (record, wanted) = (draft.movement(&of.slot).await?, draft.service(&service).await?);
+    let Some(record) = record else {
+        drop(draft);
+        shared.refresh().await?;
+        return Ok(Some(wanted.map_or(0, |it| it.revision)));
     };
-    let Some(mut wanted) = draft.service(&service).await? else { return Ok(None) };
+    let Some(mut wanted) = wanted.filter(|_| record.stage == of.stage && record.id == of.id) else { return Ok(None) };
     let assigned = draft.raise().await?;
     let slot = within(&record.slot.role, record.slot.index);
     let moved = matches!(outcome, Outcome::Moved { .. });
@@ -137,9 +134,8 @@ pub(super) async fn close(shared: &Shared, of: &Record, outcome: &Outcome) -> Re
         draft.put_tombstone(&record.slot, &TombstoneRecord { host: host.clone(), revision: assigned });
     }
     if moved {
-        let forced = wanted.moved.get(&slot).is_some_and(|it| it.host == record.to && it.forced);
         wanted.hosts.insert(slot.clone(), record.to.clone());
-        wanted.moved.insert(slot, self::moved(&record, forced));
+        wanted.moved.insert(slot, self::moved(&record));
         wanted.revision += 1;
         let note = RevisionRecord {
             revision: wanted.revision,
@@ -151,8 +147,6 @@ pub(super) async fn close(shared: &Shared, of: &Record, outcome: &Outcome) -> Re
             origin: wanted.origin.clone(),
         };
         draft.put_revision(&service, &note);
-    } else if wanted.moved.get(&slot).is_some_and(|it| it.host == record.to) {
-        wanted.moved.remove(&slot);
     }
     draft.put_service(&service, &wanted);
     draft.delete_movement(&record.slot);
@@ -167,6 +161,7 @@ pub(super) async fn close(shared: &Shared, of: &Record, outcome: &Outcome) -> Re
     Ok(Some(wanted.revision))
 }
 
-fn moved(record: &Record, forced: bool) -> MovedRecord {
-    MovedRecord { host: record.to.clone(), who: record.who.clone(), at: SystemTime::now(), forced }
+fn moved(record: &Record) -> MovedRecord {
+    let (host, who, forced) = (record.to.clone(), record.who.clone(), record.options.forced);
+    MovedRecord { host, who, at: SystemTime::now(), forced }
 }

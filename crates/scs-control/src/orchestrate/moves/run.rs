@@ -6,6 +6,7 @@ use super::{Place, service_of};
 use crate::agents::Reachability;
 use crate::orchestrate::events::Events;
 use crate::service::Shared;
+use crate::state::Error as StateError;
 use scs_api::agent::{HostReport, Phase};
 use scs_api::deploy::Event;
 use scs_api::error::{Code, Problem};
@@ -26,9 +27,10 @@ pub(super) async fn run(
     events: &Events,
     mut place: Place,
 ) -> Result<Option<u64>, Problem> {
-    let deployment = deployment(shared, &record).await;
+    let Some(deployment) = deployment(shared, &record).await else { return Ok(None) };
     let Some(role) = deployment.as_ref().and_then(|it| it.roles.get(&record.slot.role)).cloned() else {
         let message = format!("{} is being moved, and is not in desired state any more", record.slot);
+        tracing::error!("{message}");
         return Err(Problem::new(Code::Internal, message));
     };
     let started = Instant::now();
@@ -78,10 +80,28 @@ pub(super) async fn run(
     finish(&driver, &outcome, started).await
 }
 
-async fn deployment(shared: &Shared, record: &Record) -> Option<Deployment> {
+/// What is deployed of the service, once desired state can be read: a move that is written down has nobody else to carry it out. `None`
+/// where the server ends before.
+async fn deployment(shared: &Shared, record: &Record) -> Option<Option<Deployment>> {
+    const PAUSE: Duration = Duration::from_secs(1);
     let service = service_of(&record.slot);
-    let deployed = shared.state.service(&service).await.ok()??.deployed;
-    shared.state.revision(&service, deployed).await.ok()??.deployment
+    loop {
+        let read = async {
+            let Some(wanted) = shared.state.service(&service).await? else { return Ok(None) };
+            let revision = shared.state.revision(&service, wanted.deployed).await?;
+            Ok::<_, StateError>(revision.and_then(|it| it.deployment))
+        };
+        match read.await {
+            Ok(deployment) => return Some(deployment),
+            Err(error) => {
+                tracing::warn!(slot = %record.slot, %error, "a move waits for desired state to be readable");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = shared.stopping.cancelled() => return None,
+        }
+    }
 }
 
 /// Says how it ended.
