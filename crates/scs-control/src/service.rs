@@ -109,7 +109,12 @@ impl Service {
             }
         }
         self.shared.stop().await;
-        tasks.shutdown().await;
+        // These end between two transactions: whoever hears that we have stopped finds the store let go of.
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, ended).await.is_err() {
+            tracing::warn!("left a task of a host behind");
+            tasks.shutdown().await;
+        }
     }
 }
 
@@ -138,6 +143,9 @@ impl Handle {
         self.shared.asked_to_end.cancelled().await;
     }
 }
+
+/// How long what was begun has to come to its end when the control plane stops.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long to wait before a failed hand-over is tried again, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));

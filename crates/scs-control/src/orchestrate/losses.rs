@@ -53,7 +53,7 @@ impl Handle {
     }
 }
 
-/// Has what was on lost hosts start elsewhere, until dropped.
+/// Has what was on lost hosts start elsewhere, until the control plane stops.
 pub(crate) async fn keep_places(shared: Arc<Shared>) {
     let (mut hosts, mut changed) = (shared.fleet.subscribe(), shared.changed.subscribe());
     let mut silences = Silences::new();
@@ -74,6 +74,7 @@ pub(crate) async fn keep_places(shared: Arc<Shared>) {
             }
         };
         tokio::select! {
+            () = shared.stopping.cancelled() => return,
             () = any(&mut reachable) => {}
             () = ended_never(&mut hosts) => {}
             () = ended_never(&mut changed) => {}

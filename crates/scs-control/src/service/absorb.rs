@@ -7,7 +7,7 @@ use scs_api::agent::{HostReport, SlotReport};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Takes in a host's reports, until dropped.
+/// Takes in a host's reports, until the control plane stops.
 pub(super) async fn keep_absorbing(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
     let mut reports = agent.report();
     let mut pause = RETRY.0;
@@ -16,14 +16,19 @@ pub(super) async fn keep_absorbing(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
         match absorb(&shared, agent.host(), &report).await {
             Ok(()) => {
                 pause = RETRY.0;
-                if reports.changed().await.is_err() {
+                match shared.unless_stopping(reports.changed()).await {
+                    Some(Ok(())) => {}
                     // The agent has ended; what it said stays true until somebody says otherwise.
-                    std::future::pending::<()>().await;
+                    Some(Err(_)) => return shared.stopping.cancelled().await,
+                    None => return,
                 }
             }
             Err(error) => {
                 tracing::warn!(host.id = agent.host(), %error, "a report could not be taken in");
-                let _ = tokio::time::timeout(pause, reports.changed()).await;
+                let next = tokio::time::timeout(pause, reports.changed());
+                if shared.unless_stopping(next).await.is_none() {
+                    return;
+                }
                 pause = (pause * 2).min(RETRY.1);
             }
         }

@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Hands a host its assignments whenever desired state changes or its agent is back, until dropped.
+/// Hands a host its assignments whenever desired state changes or its agent is back, until the control plane
+/// stops.
 pub(super) async fn keep_assigned(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
     let mut changed = shared.changed.subscribe();
     let mut reachable = agent.reachable();
@@ -28,7 +29,8 @@ pub(super) async fn keep_assigned(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
                 if handed_over.as_ref() == Some(&this) {
                     None
                 } else {
-                    let refusal = agent.assign(assignments).await.err();
+                    let Some(handed) = shared.unless_stopping(agent.assign(assignments)).await else { return };
+                    let refusal = handed.err();
                     handed_over = refusal.is_none().then_some(this);
                     refusal
                 }
@@ -51,6 +53,7 @@ pub(super) async fn keep_assigned(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
             }
         };
         tokio::select! {
+            () = shared.stopping.cancelled() => return,
             changed = changed.changed() => if changed.is_err() { return },
             // It may have been started anew, on an empty disk perhaps; and is not kept waiting.
             () = is_back(&mut reachable) => handed_over = None,

@@ -12,7 +12,8 @@ struct Running {
     tasks: [AbortHandle; 3],
 }
 
-/// Runs them, until dropped. Ends only where a task of a host has ended by a defect.
+/// Runs them until the control plane stops, and has then waited for their ends. Ends earlier only where a task of a host has ended by a
+/// defect.
 pub(super) async fn keep_hosts(shared: Arc<Shared>) {
     let mut hosts = shared.fleet.subscribe();
     let mut tasks = JoinSet::new();
@@ -39,6 +40,10 @@ pub(super) async fn keep_hosts(shared: Arc<Shared>) {
         }
         loop {
             tokio::select! {
+                () = shared.stopping.cancelled() => {
+                    while tasks.join_next().await.is_some() {}
+                    return;
+                }
                 changed = hosts.changed() => {
                     if changed.is_err() {
                         return;

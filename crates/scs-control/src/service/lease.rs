@@ -46,7 +46,7 @@ impl Leases {
     }
 }
 
-/// Answers the questions of a host, until dropped.
+/// Answers the questions of a host, until the control plane stops.
 pub(super) async fn keep_leased(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
     let mut questions = agent.questions();
     loop {
@@ -54,7 +54,8 @@ pub(super) async fn keep_leased(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
         if let Some(question) = question {
             match answer(&shared, agent.host(), question).await {
                 Ok(grant) => {
-                    if let Err(error) = agent.lease(grant).await {
+                    let Some(granted) = shared.unless_stopping(agent.lease(grant)).await else { return };
+                    if let Err(error) = granted {
                         tracing::warn!(host.id = agent.host(), %error, "a lease could not be granted; the host asks again");
                     }
                 }
@@ -64,9 +65,11 @@ pub(super) async fn keep_leased(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
                 }
             }
         }
-        if questions.changed().await.is_err() {
+        match shared.unless_stopping(questions.changed()).await {
+            Some(Ok(())) => {}
             // It is in this process, and asks nothing.
-            std::future::pending::<()>().await;
+            Some(Err(_)) => return shared.stopping.cancelled().await,
+            None => return,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the tasks and handles of the control plane share. None of it is a truth of its own: that is in the state store.
 
-use super::{Error, Leases, Options, Ports};
+use super::{Error, Leases, Options, PATIENCE, Ports};
 use crate::admission::Register;
 use crate::api::Activity;
 use crate::audit::Audit;
@@ -17,7 +17,6 @@ use scs_api::agent::HostReport;
 use scs_api::error::{Code, Problem};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -88,13 +87,17 @@ impl Shared {
 
     /// Lets everything that was spawned come to its end.
     pub(super) async fn stop(&self) {
-        // Followers look up at once; this is for one that waits for a reader who reads nothing.
-        const PATIENCE: Duration = Duration::from_secs(5);
+        // Followers look up at once; the patience is for one that waits for a reader who reads nothing.
         self.stopping.cancel();
         self.tasks.close();
         if tokio::time::timeout(PATIENCE, self.tasks.wait()).await.is_err() {
             tracing::warn!("left a task behind");
         }
+    }
+
+    /// Waits for something; `None` where the control plane stops before.
+    pub(crate) async fn unless_stopping<T>(&self, awaited: impl Future<Output = T>) -> Option<T> {
+        self.stopping.run_until_cancelled(awaited).await
     }
 
     /// To be called after every change of desired state.

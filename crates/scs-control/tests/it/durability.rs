@@ -87,6 +87,19 @@ async fn a_second_process_is_told_that_the_first_is_there() {
     assert!(Embedded::open(directory.path()).is_ok());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_stopped_has_let_go_of_its_store() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let world = World::new();
+    for change in 1..=8 {
+        let plane = Plane::start(directory.path(), &world).await;
+        // Ended while what the host says of the change is still being taken in.
+        plane.up(&blog("dev", change)).await.expect("accepted");
+        plane.stop().await;
+        drop(Embedded::open(directory.path()).expect("nobody has it open"));
+    }
+}
+
 #[tokio::test]
 async fn a_damaged_file_is_refused_and_left_as_it_was() {
     let directory = tempfile::tempdir().expect("a directory");
