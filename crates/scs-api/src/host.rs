@@ -1,6 +1,7 @@
 //! Hosts: the machines that run containers, as people see them and as they join.
 
 use crate::agent::Phase;
+use crate::deploy::Caller;
 use scs_plan::slot::Slot;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,4 +88,26 @@ pub struct LabelRequest {
     /// Labels that it has no longer.
     #[serde(default)]
     pub remove: BTreeSet<String>,
+}
+
+/// `POST /v1/hosts/HOST/give-up`: says that a host that does not answer is dead for good, and forgets it. Answered by [`GivenUp`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GiveUpRequest {
+    /// Whether what needs the data that lay there may start with fresh, empty volumes; otherwise it waits.
+    #[serde(default)]
+    pub lose_data: bool,
+    /// Who says so.
+    #[serde(default)]
+    pub caller: Caller,
+}
+
+/// What became of what was on a host that was given up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// Volumes whose data is lost, as `scs volume ls` names them.
+    pub lost: Vec<String>,
+    /// Instances that wait because their data is lost.
+    pub waiting: Vec<Slot>,
+    /// Instances that start on other hosts, as far as these may run them.
+    pub elsewhere: Vec<Slot>,
 }

@@ -28,6 +28,7 @@
 //! | `GET /v1/hosts` | – | list of [`crate::host::HostInfo`] |
 //! | `GET /v1/hosts/HOST`, `DELETE /v1/hosts/HOST` | – | [`crate::host::HostDetails`], – |
 //! | `POST /v1/hosts/HOST/labels` | [`crate::host::LabelRequest`] | [`crate::host::HostDetails`] |
+//! | `POST /v1/hosts/HOST/give-up` | [`crate::host::GiveUpRequest`] | [`crate::host::GivenUp`] |
 //! | `POST /v1/hosts/HOST/leave` | [`crate::deploy::Caller`] | events: it is drained, and what can move away does |
 //! | `POST /v1/hosts/HOST/drain`, `undrain` | – | [`crate::host::HostDetails`]: what is there |
 //! | `POST /v1/tokens` | [`crate::join::TokenRequest`] | [`crate::join::Token`] |

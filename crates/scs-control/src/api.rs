@@ -99,6 +99,7 @@ fn router(handle: Handle, shutdown: &CancellationToken) -> Router {
         .route("/v1/hosts/{host}/labels", post(hosts::label))
         .route("/v1/hosts/{host}/drain", post(hosts::drain))
         .route("/v1/hosts/{host}/undrain", post(hosts::undrain))
+        .route("/v1/hosts/{host}/give-up", post(hosts::give_up))
         .route("/v1/hosts/{host}/leave", post(hosts::leave))
         .route("/v1/images/{digest}/claim", post(images::claim).delete(images::release))
         .route("/v1/tokens", post(membership::token))

@@ -1,5 +1,7 @@
 //! Hosts as people ask for them: listed, looked at, labelled, marked as drained, removed.
 
+mod give_up;
+
 use crate::agents::Reachability;
 use crate::fleet::{Member, missing};
 use crate::joining::{check_labels, host_identity, revoke};
@@ -118,9 +120,20 @@ impl Handle {
         if !slots.is_empty() {
             holds.push(format!("containers ({})", few(&slots.into_iter().collect::<Vec<_>>())));
         }
-        Err(Problem::new(Code::Conflict, format!("host {name} holds {}", holds.join(" and "))).hint(format!(
-            "nothing was changed; `scs host drain {name}` and `scs move` empty it, `scs volume rm` deletes data"
-        )))
+        let silent = self.shared.fleet.members().get(name).and_then(Member::silent);
+        let hint = match &silent {
+            Some(_) => format!(
+                "nothing was changed; it is waited for as long as it may come back. `scs host rm {name} --assume-host-dead` says that it \
+                 never does: what lies there is lost then"
+            ),
+            None => {
+                format!(
+                    "nothing was changed; `scs host drain {name}` and `scs move` empty it, `scs volume rm` deletes data"
+                )
+            }
+        };
+        let silent = silent.map(|it| format!(", and {it}")).unwrap_or_default();
+        Err(Problem::new(Code::Conflict, format!("host {name} holds {}{silent}", holds.join(" and "))).hint(hint))
     }
 
     async fn change_host(&self, name: &str, change: impl FnOnce(&mut HostRecord)) -> Result<HostDetails, Problem> {

@@ -18,8 +18,10 @@ mod volumes;
 pub use events::EventStream;
 pub use roles::RoleAction;
 
+pub(crate) use commit::note;
 pub(crate) use losses::{Outlook, keep_places};
 pub(crate) use moves::Moves;
+pub(crate) use planning::Known;
 pub(crate) use roles::no_instance;
 pub(crate) use volumes::{next, volume_at};
 

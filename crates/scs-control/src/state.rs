@@ -23,8 +23,8 @@ mod tests;
 pub(crate) use draft::Draft;
 pub(crate) use keys::{ServiceKey, volume_id};
 pub(crate) use records::{
-    Cluster, HostRecord, IssuedRecord, MovedRecord, Permit, PersonRecord, RevisionRecord, RevokedRecord, SecretRecord,
-    ServiceRecord, Status, TokenRecord, TombstoneRecord, UsedRecord, VolumeRecord, within,
+    Cluster, HostRecord, IssuedRecord, LostRecord, MovedRecord, Permit, PersonRecord, RevisionRecord, RevokedRecord,
+    SecretRecord, ServiceRecord, Status, TokenRecord, TombstoneRecord, UsedRecord, VolumeRecord, within,
 };
 
 use scs_plan::movement;

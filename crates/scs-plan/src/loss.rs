@@ -63,8 +63,11 @@ pub struct Resident<'a> {
     pub slot: Slot,
     /// Its role.
     pub role: &'a Role,
-    /// Its host.
+    /// Its host, or the one that it was on.
     pub host: &'a str,
+    /// Where somebody has said that its host is dead for good, which it is no longer on: the volumes whose data was lost there and that
+    /// nobody has given up yet.
+    pub bereft: Option<Vec<String>>,
     /// Whether it stays where it is whatever happens: it is stopped by hand, or being moved.
     pub stays: bool,
     /// How long a lease may still last by which its host holds it; `None` where nothing stops it there, because it has no lease or its host
@@ -94,9 +97,11 @@ pub struct Wait {
     pub why: Why,
 }
 
-/// Why an instance waits for its host.
+/// Why an instance waits for its host, or for another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
+    /// What was in these volumes is lost with its host, and nobody has said that it may start without.
+    Lost(Vec<String>),
     /// Its host holds the permits of these volumes, and nobody can take them from it without its word.
     Permits(Vec<String>),
     /// Its host may still run it by a lease, which ends by itself.
@@ -227,13 +232,16 @@ impl Losses {
     }
 
     fn leaves(&self, it: &Resident<'_>) -> bool {
-        it.role.on_host_loss == OnHostLoss::Elsewhere && !it.stays && self.has(it.host)
+        it.bereft.is_some() || (it.role.on_host_loss == OnHostLoss::Elsewhere && !it.stays && self.has(it.host))
     }
 }
 
 /// What keeps an instance from starting on another host.
 fn held_back(it: &Resident<'_>) -> Option<Why> {
     let role = it.role;
+    if let Some(lost) = &it.bereft {
+        return (!lost.is_empty()).then(|| Why::Lost(lost.clone()));
+    }
     if role.fence == Fence::Lease {
         let there = role.volumes.iter().filter(|(_, it)| !ANYWHERE.contains(&it.method.as_str()));
         let data: Vec<String> = there.map(|(name, _)| name.clone()).collect();
@@ -259,8 +267,16 @@ fn held_back(it: &Resident<'_>) -> Option<Why> {
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { slot, host, why } = self;
+        if let Why::Lost(volumes) = why {
+            let volumes = names(volumes);
+            return write!(
+                f,
+                "{slot} waits: its {volumes} was lost with host {host}, and it does not start without unasked"
+            );
+        }
         write!(f, "{slot} waits for host {host}")?;
         match why {
+            Why::Lost(_) => Ok(()),
             Why::Permits(volumes) => {
                 let them = if volumes.len() == 1 { "it" } else { "them" };
                 let volumes = names(volumes);

@@ -120,6 +120,20 @@ pub enum Error {
         /// The epoch asked with.
         asked: u64,
     },
+    /// It is to be made anew, and its data of before is there: somebody has given that up.
+    #[error(
+        "volume {id} is to be made anew, and {place} holds data of its permit {seen}, which was given up (it is {asked} now)"
+    )]
+    GivenUp {
+        /// Which one.
+        id: VolumeId,
+        /// Where.
+        place: String,
+        /// The epoch its marker has seen.
+        seen: u64,
+        /// The epoch asked with.
+        asked: u64,
+    },
     /// Its permit has been handed over to another host.
     #[error("volume {id} was handed over to host {to}; its permit {asked} is no longer good here")]
     HandedOver {

@@ -31,6 +31,9 @@ impl Handle {
                 let seen = member.agent.inspect_volume(volume_at(&record)).await.unwrap_or_default();
                 (place, bytes) = (place.or(seen.place), seen.bytes);
             }
+            if record.lost.is_some() {
+                place = Some(format!("lost with host {}", record.host));
+            }
             volumes.push(VolumeInfo {
                 id: record.id.to_string(),
                 method: record.method.clone(),
@@ -52,6 +55,9 @@ impl Handle {
         let service = ServiceKey::new(&record.id.environment, &record.id.service);
         let _lock = self.shared.locks.take(&service, "volume rm", "")?;
         let wanted = self.shared.state.service(&service).await?.filter(|it| it.status != Status::Down);
+        if record.lost.is_some() {
+            return self.give_up_volume(&record, wanted.is_some() && self.is_wanted(&service, &record).await?).await;
+        }
         let nothing = "nothing was deleted";
         if wanted.is_some() && self.is_wanted(&service, &record).await? {
             return Err(Problem::new(Code::Conflict, format!("volume {id} belongs to {service}, which is up"))
@@ -66,6 +72,26 @@ impl Handle {
             draft.delete_volume(&record.id);
             draft.commit().await?;
         }
+        Ok(())
+    }
+
+    /// Gives up what is lost: a fresh volume is made in its place where one is wanted.
+    async fn give_up_volume(&self, record: &VolumeRecord, wanted: bool) -> Result<(), Problem> {
+        let mut draft = self.shared.state.draft().await;
+        match draft.volume(&record.id).await?.filter(|now| now == record) {
+            Some(mut now) if wanted => {
+                now.renew();
+                draft.put_volume(&now);
+            }
+            Some(_) => draft.delete_volume(&record.id),
+            None => {
+                let message = format!("volume {} was changed meanwhile", record.id);
+                return Err(Problem::new(Code::StalePlan, message).hint("nothing was changed; try again"));
+            }
+        }
+        draft.raise().await?;
+        draft.commit().await?;
+        self.shared.refresh().await?;
         Ok(())
     }
 

@@ -148,6 +148,7 @@ fn next_record(known: &Known, wish: &Wish, plan: &Plan) -> ServiceRecord {
         hosts: filled.map(|step| (within(&step.slot.role, step.slot.index), step.host.clone())).collect(),
         generations: old.map(|it| it.generations.clone()).unwrap_or_default(),
         stopped: BTreeSet::new(),
+        bereft: Default::default(),
         moved: old.filter(|_| !wish.reset_placement).map(|it| it.moved.clone()).unwrap_or_default(),
     }
 }
@@ -186,6 +187,30 @@ async fn bury(
         draft.put_tombstone(&step.slot, &TombstoneRecord { host: step.host.clone(), revision: assigned });
     }
     Ok(())
+}
+
+/// Writes a service's record with a line in its history that leaves what is wanted of it as it is.
+pub(crate) async fn note(
+    shared: &Shared,
+    service: &ServiceKey,
+    record: &mut ServiceRecord,
+    who: &str,
+    what: String,
+    draft: &mut Draft<'_>,
+) -> Result<(), Problem> {
+    record.revision += 1;
+    let note = RevisionRecord {
+        revision: record.revision,
+        at: SystemTime::now(),
+        who: who.to_owned(),
+        what,
+        changed: Vec::new(),
+        deployment: None,
+        origin: record.origin.clone(),
+    };
+    draft.put_service(service, record);
+    draft.put_revision(service, &note);
+    forget_old(shared, service, KEPT, draft).await
 }
 
 /// Forgets all but the last `kept` revisions with a deployment, and old notes.

@@ -130,7 +130,9 @@ async fn bury(
     let Some(mut record) = draft.service(service).await?.filter(|it| it.status == Status::Leaving) else {
         return Ok((goals, 0));
     };
-    let open = shared.state.tombstones(Some(service)).await?;
+    let members = shared.fleet.members();
+    let mut open = shared.state.tombstones(Some(service)).await?;
+    open.retain(|(_, it)| members.contains_key(&it.host));
     for (slot, tombstone) in &open {
         if let Some(role) = deployment.roles.get(&slot.role) {
             goals.push(gone(slot.clone(), tombstone.host.clone(), role));
@@ -170,6 +172,7 @@ async fn finish(shared: &Shared, service: &ServiceKey) -> Result<Followed, Probl
         record.status = Status::Down;
         record.hosts.clear();
         record.stopped.clear();
+        record.bereft.clear();
         draft.put_service(service, &record);
         draft.commit().await?;
         shared.refresh().await?;

@@ -90,7 +90,11 @@ pub(super) async fn follow(
             }
         }
         let open: HashSet<_> = match shared.state.tombstones(Some(service)).await {
-            Ok(tombstones) => tombstones.into_iter().map(|(slot, _)| slot).collect(),
+            // One of a host that was given up for dead is kept for the case that it joins anew, and is not waited for.
+            Ok(tombstones) => {
+                let there = shared.fleet.members();
+                tombstones.into_iter().filter(|(_, it)| there.contains_key(&it.host)).map(|(slot, _)| slot).collect()
+            }
             Err(error) => return Followed::Failed(error.into()),
         };
         let mut out = Vec::new();

@@ -7,11 +7,12 @@ use super::planning::{Known, hosts};
 use crate::agents::Reachability;
 use crate::fleet::Members;
 use crate::service::{Handle, Shared};
-use crate::state::{ServiceKey, ServiceRecord, Status};
+use crate::state::{ServiceKey, ServiceRecord, Status, volume_id};
 use scs_api::error::{Code, Problem};
-use scs_manifest::compiled::Deployment;
+use scs_manifest::compiled::{Access, Deployment, Volume};
 use scs_plan::loss::{Alone, Contact, Losses, Resident, Standing, Wait};
 use scs_plan::slot::Slot;
+use scs_ports::volume::VolumeId;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -98,16 +99,18 @@ async fn settle(shared: &Shared, members: &Members, silences: &Silences) -> Resu
     let losses = Losses::of(standings(shared, members, silences), shared.options.loss_grace);
     let mut outlook = Outlook { alone: losses.alone(), waits: Vec::new() };
     let mut again = losses.next();
-    if losses.any() {
+    let concerned = |record: &ServiceRecord| {
+        record.status == Status::Up && (!record.bereft.is_empty() || record.hosts.values().any(|host| losses.has(host)))
+    };
+    let services: Vec<_> = shared.state.services().await?.into_iter().filter(|(_, it)| concerned(it)).collect();
+    if !services.is_empty() {
         let moving: HashSet<Slot> = shared.state.moves().await?.into_iter().map(|it| it.slot).collect();
-        for (service, record) in shared.state.services().await? {
-            if record.status != Status::Up || !record.hosts.values().any(|it| losses.has(it)) {
-                continue;
-            }
+        for (service, record) in services {
             let Some(deployment) = Known::load(shared, &service, Some(record.clone())).await?.deployment else {
                 continue;
             };
-            let residents = residents(shared, &service, &record, &deployment, &moving);
+            let mut residents = residents(shared, &service, &record, &deployment, &moving);
+            residents.extend(bereft(shared, &service, &record, &deployment).await?);
             let decision = losses.decide(&residents);
             again = again.into_iter().chain(decision.next).min();
             outlook.waits.extend(decision.waits);
@@ -164,9 +167,34 @@ fn residents<'a>(
         let (slot, host) = (service.slot(&role.name, index), record.host(&role.name, index)?);
         let stays = record.is_stopped(&role.name, index) || moving.contains(&slot);
         let lease = leased.contains(&(host, &slot)).then(|| shared.leases.left(host));
-        Some(Resident { slot, role, host, stays, lease })
+        Some(Resident { slot, role, host, bereft: None, stays, lease })
     };
     slots.filter_map(resident).collect()
+}
+
+/// Instances of a service whose host was given up for dead.
+async fn bereft<'a>(
+    shared: &Shared,
+    service: &ServiceKey,
+    record: &'a ServiceRecord,
+    deployment: &'a Deployment,
+) -> Result<Vec<Resident<'a>>, Problem> {
+    if record.bereft.is_empty() {
+        return Ok(Vec::new());
+    }
+    let volumes = shared.state.volumes(Some(service)).await?;
+    let lost: HashSet<VolumeId> = volumes.into_iter().filter(|it| it.lost.is_some()).map(|it| it.id).collect();
+    let resident = |(place, host): (&String, &'a String)| {
+        let (role, index) = place.rsplit_once('/')?;
+        let (role, index) = (deployment.roles.get(role)?, index.parse().ok()?);
+        let slot = service.slot(&role.name, index);
+        let is_lost =
+            |name: &str, volume: &Volume| lost.contains(&volume_id(&slot, name, volume.access == Access::Shared));
+        let names = role.volumes.iter().filter(|(name, volume)| is_lost(name, volume)).map(|(name, _)| name.clone());
+        let bereft = Some(names.collect());
+        Some(Resident { slot, role, host, bereft, stays: false, lease: None })
+    };
+    Ok(record.bereft.iter().filter_map(resident).collect())
 }
 
 fn publish(shared: &Shared, outlook: Outlook) {

@@ -66,14 +66,14 @@ fn failed(reports: &[HostReport], service: &ServiceKey, desired: &Deployment) ->
 
 /// What desired state says of a service.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(crate) struct Known {
     pub(super) record: Option<ServiceRecord>,
     /// What is wanted; `None` where the service is down.
-    pub(super) deployment: Option<Deployment>,
+    pub(crate) deployment: Option<Deployment>,
 }
 
 impl Known {
-    pub(super) async fn load(
+    pub(crate) async fn load(
         shared: &Shared,
         service: &ServiceKey,
         record: Option<ServiceRecord>,

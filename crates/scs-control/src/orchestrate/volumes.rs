@@ -80,7 +80,7 @@ fn wanted<'a>(
 
 /// Host that holds the permit of a volume which is wanted on another.
 fn other_holder<'a>(existing: Option<&'a VolumeRecord>, host: &str) -> Option<&'a str> {
-    existing?.permit.as_ref().map(|it| it.holder.as_str()).filter(|holder| *holder != host)
+    existing?.permit.as_ref().map(|it| it.holder.as_str()).filter(|holder| !holder.is_empty() && *holder != host)
 }
 
 /// Its holder has been told to end what runs there, and has not said that it has.
@@ -106,10 +106,19 @@ pub(crate) fn next(
                  and `import`, or give it up with `scs volume rm {id}`"
             )))
         };
+        if let Some(lost) = &existing.lost {
+            let (on, who) = (&existing.host, if lost.who.is_empty() { "somebody" } else { &lost.who });
+            let message = format!("volume {id} was lost with host {on}, which {who} gave up for dead");
+            return Err(Problem::new(Code::Conflict, message).hint(format!(
+                "nothing was changed, and no fresh one is made unasked: `scs volume rm {id}` gives its data up, so that one is"
+            )));
+        }
         if existing.method != volume.method {
             return refused(format!("volume {id} was made by method {}, not {}", existing.method, volume.method));
         }
-        if existing.host != host && !EVERYWHERE.contains(&volume.method.as_str()) {
+        // Whose permit nobody holds was left by a dead host, and is the same from every other.
+        let held = existing.permit.as_ref().is_none_or(|it| !it.holder.is_empty());
+        if held && existing.host != host && !EVERYWHERE.contains(&volume.method.as_str()) {
             return refused(format!("volume {id} is on host {}, not on {host}", existing.host));
         }
     }
@@ -130,6 +139,7 @@ pub(crate) fn next(
         host: host.to_owned(),
         known: existing.is_some_and(|it| it.known),
         permit,
+        lost: None,
     })
 }
 

@@ -1,9 +1,11 @@
 //! What the keys of desired state hold. A field may be added with a default; anything else raises the format.
 
+use super::volume_id;
 use crate::vault::Sealed;
 use scs_api::join::Purpose;
 use scs_api::person::Role;
 use scs_manifest::compiled::{Access, Deployment};
+use scs_plan::slot::Slot;
 use scs_ports::volume::VolumeId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +41,9 @@ pub(crate) struct ServiceRecord {
     /// Where somebody moved a slot to, by `ROLE/INDEX`: that holds until somebody asks for the manifest's placement.
     #[serde(default)]
     pub(crate) moved: BTreeMap<String, MovedRecord>,
+    /// Slots without a host because theirs was given up for dead, by `ROLE/INDEX`: that host. They are placed as soon as they can be.
+    #[serde(default)]
+    pub(crate) bereft: BTreeMap<String, String>,
 }
 
 /// That somebody moved a slot.
@@ -123,9 +128,36 @@ pub(crate) struct VolumeRecord {
     pub(crate) known: bool,
     /// Who may write; `None` for shared volumes.
     pub(crate) permit: Option<Permit>,
+    /// That its data is lost. Nothing starts with it, or with a fresh one in its place, until somebody has given it up.
+    #[serde(default)]
+    pub(crate) lost: Option<LostRecord>,
+}
+
+/// That somebody has said that a host is dead for good, and what lay there lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LostRecord {
+    pub(crate) who: String,
+    pub(crate) at: SystemTime,
 }
 
 impl VolumeRecord {
+    /// Whether a slot mounts it.
+    pub(crate) fn used_by(&self, slot: &Slot) -> bool {
+        volume_id(slot, &self.id.name, self.access == Access::Shared) == self.id
+    }
+
+    /// Takes it from its host, which is dead: whatever that host still has is of an earlier epoch from now on.
+    pub(crate) fn revoke(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            (permit.epoch, permit.holder) = (permit.epoch + 1, String::new());
+        }
+    }
+
+    /// Gives up its data: it is made anew wherever it is granted next.
+    pub(crate) fn renew(&mut self) {
+        (self.lost, self.known) = (None, false);
+    }
+
     /// Epoch of its permit; 0 for a shared volume, though it keeps the permit it had when it was exclusive.
     pub(crate) fn epoch(&self) -> u64 {
         if self.access == Access::Shared {
@@ -140,7 +172,7 @@ impl VolumeRecord {
 pub(crate) struct Permit {
     /// Raised whenever it passes on.
     pub(crate) epoch: u64,
-    /// Host that holds it.
+    /// Host that holds it; nobody, where its host was given up for dead and no other has it yet.
     pub(crate) holder: String,
 }
 

@@ -3,6 +3,7 @@
 use crate::world::{Cluster, LEASE, Plane, blog, origin, until, up};
 use futures_util::StreamExt as _;
 use scs_api::deploy::{Event, PlanRequest};
+use scs_api::error::Code;
 use scs_control::InstanceQuery;
 use scs_manifest::compiled::{Deployment, Fence, OnHostLoss};
 use scs_plan::plan::Action;
@@ -99,6 +100,109 @@ async fn whoever_holds_a_permit_is_waited_for_and_that_is_said_everywhere() {
         left => Err(left),
     })
     .await;
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_is_dead_is_given_up_and_what_needs_its_data_waits_until_that_is_given_up_too() {
+    let (_directory, cluster, plane) = start().await;
+    let handle = &plane.handle;
+    let alive = handle.give_up_host("h1", true, "alice").await.expect_err("refused");
+    assert_eq!((alive.code, alive.message.as_str()), (Code::Conflict, "host h1 is not known to be out of reach"));
+    cluster.world("h1").answers(false);
+    runs(&cluster, "h2", &["dev/blog/wordpress"]).await;
+    let holds = handle.remove_host("h1").await.expect_err("refused");
+    assert!(holds.message.starts_with("host h1 holds volumes of desired state (dev/blog/mysql/data)"), "{holds}");
+    assert!(holds.hint.as_ref().is_some_and(|it| it.contains("--assume-host-dead")), "{holds:?}");
+    assert_eq!(handle.hosts().await.expect("listed").len(), 3, "nothing was changed");
+
+    let given_up = handle.give_up_host("h1", false, "alice").await.expect("given up");
+    assert_eq!(given_up.lost, ["dev/blog/mysql/data"]);
+    assert_eq!(given_up.waiting.iter().map(ToString::to_string).collect::<Vec<_>>(), ["dev/blog/mysql"]);
+    assert!(given_up.elsewhere.is_empty(), "the site had gone already");
+    let expected = "dev/blog/mysql waits: its volume data was lost with host h1, and it does not start without unasked";
+    until("it is said", || match waits(&plane) {
+        said if said == [expected] => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    assert_eq!(
+        handle.hosts().await.expect("listed").iter().map(|it| it.name.as_str()).collect::<Vec<_>>(),
+        ["h2", "h3"]
+    );
+    assert!(handle.instances(&EVERYTHING).iter().all(|it| it.host != "h1"), "nothing of it is shown");
+    let history = handle.history("dev", "blog").await.expect("kept");
+    assert_eq!((history[0].who.as_str(), history[0].what.as_str()), ("alice", "give up host h1"));
+    let base = plane.plan(&movable()).await.expect_err("refused");
+    assert!(
+        base.message.starts_with("volume dev/blog/mysql/data was lost with host h1, which alice gave up"),
+        "{base}"
+    );
+    let told = cluster.world("h1").model().assigned.len();
+
+    // Its data is given up, too: a fresh volume, of a later epoch than whatever the dead host has.
+    handle.remove_volume("dev/blog/mysql/data").await.expect("given up");
+    runs(&cluster, "h3", &["dev/blog/mysql"]).await;
+    let grant = cluster.world("h3").assigned().assignments[0].volumes["data"];
+    assert!(grant.epoch > 1, "{grant:?}");
+    assert!(
+        !cluster
+            .world("h3")
+            .model()
+            .assigned
+            .iter()
+            .any(|it| it.assignments.iter().any(|it| it.volumes["data"].epoch == 1))
+    );
+    until("nothing waits", || match waits(&plane) {
+        left if left.is_empty() => Ok(()),
+        left => Err(left),
+    })
+    .await;
+
+    // It comes back: nobody tells it anything, and what runs there runs on.
+    cluster.world("h1").answers(true);
+    plane.up(&movable()).await.expect("accepted");
+    assert_eq!(cluster.world("h1").model().assigned.len(), told);
+    assert_eq!(cluster.world("h1").running().len(), 2);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn with_its_data_given_up_everything_of_a_dead_host_starts_elsewhere_and_what_joins_anew_leaves_it() {
+    let (directory, cluster, plane) = start().await;
+    cluster.world("h1").answers(false);
+    runs(&cluster, "h2", &["dev/blog/wordpress"]).await;
+    let given_up = plane.handle.give_up_host("h1", true, "alice").await.expect("given up");
+    assert_eq!(given_up.elsewhere.iter().map(ToString::to_string).collect::<Vec<_>>(), ["dev/blog/mysql"]);
+    runs(&cluster, "h3", &["dev/blog/mysql"]).await;
+    let grant = cluster.world("h3").assigned().assignments[0].volumes["data"];
+    assert!(grant.epoch > 1, "{grant:?}");
+    until("it is known", || {
+        let assigned = cluster.world("h3").assigned();
+        if assigned.assignments[0].volumes["data"].known { Ok(()) } else { Err(assigned) }
+    })
+    .await;
+
+    // The machine is put together again and joins anew: what it still runs goes, and takes nothing away.
+    plane.stop().await;
+    cluster.put("h1", &[]).await;
+    cluster.world("h1").answers(true);
+    let plane = cluster.start(directory.path()).await;
+    runs(&cluster, "h1", &[]).await;
+    assert_eq!(cluster.world("h3").running(), ["dev/blog/mysql"]);
+    assert_eq!(cluster.world("h3").assigned().assignments[0].volumes["data"].epoch, grant.epoch);
+    plane.down("dev", "blog").await;
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_goes_down_though_a_host_of_it_was_given_up() {
+    let (_directory, cluster, plane) = start().await;
+    cluster.world("h1").answers(false);
+    runs(&cluster, "h2", &["dev/blog/wordpress"]).await;
+    plane.handle.give_up_host("h1", false, "alice").await.expect("given up");
+    let last = plane.down("dev", "blog").await.pop();
+    assert!(matches!(last, Some(Event::Done { .. })), "{last:?}");
     plane.stop().await;
 }
 

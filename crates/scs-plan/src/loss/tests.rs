@@ -40,7 +40,7 @@ fn residents<'a>(role: &'a Role, hosts: &[&'a str]) -> Vec<Resident<'a>> {
     hosts
         .iter()
         .enumerate()
-        .map(|(at, host)| Resident { slot: slot(at), role, host, stays: false, lease: None })
+        .map(|(at, host)| Resident { slot: slot(at), role, host, bereft: None, stays: false, lease: None })
         .collect()
 }
 
@@ -154,4 +154,22 @@ fn a_lease_is_waited_for_and_then_passed_on() {
     let mut there = residents(&local, &["h1"]);
     there[0].lease = Some(Duration::ZERO);
     assert!(waits(&lost.decide(&there))[0].contains("where its volume data is"), "what it wrote lies there");
+}
+
+#[test]
+fn what_was_on_a_host_that_is_given_up_goes_elsewhere_unless_its_data_was_lost_there() {
+    let hosts = losses(&[Answers, Answers]);
+    let role = role("db", &json!({"volumes": {"data": volume("/data")}}));
+    let mut both = residents(&role, &["h9", "h9"]);
+    let name = both[0].slot.to_string();
+    // Whether it runs or is stopped by hand, and whatever `on_host_loss` says: there is nothing to wait for.
+    (both[0].bereft, both[1].bereft) = (Some(vec!["data".to_owned()]), Some(Vec::new()));
+    both[1].stays = true;
+    let decision = hosts.decide(&both);
+    assert_eq!(to(&decision), [(1, "h1")]);
+    let expected =
+        format!("{name} waits: its volume data was lost with host h9, and it does not start without unasked");
+    assert_eq!(waits(&decision), [expected]);
+    let alone = losses(&[LOST, LOST, Answers]).decide(&both);
+    assert!(to(&alone).is_empty(), "a server that is cut off moves nothing: {alone:?}");
 }

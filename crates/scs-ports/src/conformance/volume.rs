@@ -48,6 +48,7 @@ macro_rules! volume_conformance {
             a_known_volume_that_is_missing_is_never_made_anew,
             an_epoch_that_has_passed_is_refused,
             the_highest_epoch_is_remembered,
+            data_that_was_given_up_is_not_taken_for_a_fresh_volume,
             another_installation_is_kept_out,
             inspecting_changes_nothing,
             releasing_keeps_the_data,
@@ -118,10 +119,21 @@ pub async fn an_epoch_that_has_passed_is_refused(method: &dyn VolumeProvisioner,
 pub async fn the_highest_epoch_is_remembered(method: &dyn VolumeProvisioner, setup: &Setup) {
     let request = setup.request("data");
     for (asked, seen) in [(2, 2), (7, 7), (0, 7), (7, 7)] {
-        let ensured = ensure(method, &VolumeRequest { epoch: asked, ..request.clone() }).await;
+        let known = asked != 2;
+        let ensured = ensure(method, &VolumeRequest { epoch: asked, known, ..request.clone() }).await;
         assert_eq!(ensured.epoch, seen, "asked with {asked}");
     }
     assert_eq!(inspect(method, &request.id).await.map(|it| it.epoch), Some(7));
+}
+
+#[expect(missing_docs, reason = "named by what it shows")]
+pub async fn data_that_was_given_up_is_not_taken_for_a_fresh_volume(method: &dyn VolumeProvisioner, setup: &Setup) {
+    let request = setup.request("data");
+    ensure(method, &request).await;
+    let error = refused(method, &VolumeRequest { epoch: 3, ..request.clone() }).await;
+    assert!(matches!(error, Error::GivenUp { seen: 1, asked: 3, .. }), "{error}");
+    let left = inspect(method, &request.id).await.expect("still there");
+    assert_eq!(left.epoch, 1, "left as it was");
 }
 
 #[expect(missing_docs, reason = "named by what it shows")]

@@ -116,6 +116,10 @@ impl VolumeProvisioner for Volumes {
             return Err(Error::StaleEpoch { id: id.clone(), seen: volume.epoch, asked: request.epoch });
         }
         volume.keep_out(request)?;
+        let (seen, asked) = (volume.epoch, request.epoch);
+        if !request.known && seen > 0 && asked > seen && volume.handed_over.is_none() {
+            return Err(Error::GivenUp { id: id.clone(), place: place.display().to_string(), seen, asked });
+        }
         (volume.receiving, volume.handed_over) = (None, None);
         volume.epoch = volume.epoch.max(request.epoch);
         volume.attached = true;

@@ -136,6 +136,10 @@ impl Marker {
             }
             return Ok(());
         }
+        if !request.known && self.epoch > 0 && asked > self.epoch && self.handed_over.is_none() {
+            let (id, place, seen) = (id.clone(), place.to_owned(), self.epoch);
+            return Err(Error::GivenUp { id, place, seen, asked });
+        }
         if let Some(until) = self.receiving.filter(|until| asked < *until) {
             return Err(Error::Receiving { id: id.clone(), until, asked });
         }

@@ -73,6 +73,13 @@ pub struct HostToken {
 /// `scs host rm`
 #[derive(Debug, Args)]
 pub struct HostRemove {
+    /// It does not answer and never comes back: forget it with all that lies there. What ran there starts on other hosts; what needs
+    /// data that lay there waits
+    #[arg(long)]
+    pub assume_host_dead: bool,
+    /// What needs that data starts without it, with fresh, empty volumes
+    #[arg(long, requires = "assume_host_dead")]
+    pub lose_data: bool,
     /// Do not ask [env: SCS_YES]
     #[arg(short, long)]
     pub yes: bool,

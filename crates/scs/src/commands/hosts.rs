@@ -8,7 +8,7 @@ use crate::output::{BAD, DIM, GOOD, ODD, table, text};
 use crate::paths;
 use hyper::Method;
 use scs_api::deploy::Caller;
-use scs_api::host::{Answers, HostDetails, HostInfo, LabelRequest, SlotThere};
+use scs_api::host::{Answers, GiveUpRequest, GivenUp, HostDetails, HostInfo, LabelRequest, SlotThere};
 use scs_api::join::{Purpose, Token, TokenRequest};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -76,10 +76,38 @@ async fn token(context: &Context, args: HostToken) -> Outcome {
 }
 
 async fn remove(context: &Context, args: &HostRemove) -> Outcome {
+    if args.assume_host_dead {
+        return give_up(context, args).await;
+    }
     let client = context.running_server().await?;
     context.sure(args.yes, &format!("Forget host {}, and turn away its certificates?", args.host))?;
     client.tell(Method::DELETE, &path(&args.host, ""), None::<&()>).await?;
     context.printer.note(format!("host {} is forgotten; `scs host token` lets it join again", args.host));
+    Ok(Exit::DONE)
+}
+
+/// Says what became of what was there.
+async fn give_up(context: &Context, args: &HostRemove) -> Outcome {
+    let (client, host) = (context.running_server().await?, &args.host);
+    let details: HostDetails = client.get(&path(host, "")).await?;
+    let volumes = details.volume_ids.len();
+    let fresh = if args.lose_data { ", with fresh volumes in their place" } else { "" };
+    let question = format!("Give up host {host} for dead, for good, and its {volumes} volumes for lost{fresh}?");
+    context.sure(args.yes, &question)?;
+    let request = GiveUpRequest { lose_data: args.lose_data, caller: Caller { who: who(), ..Caller::default() } };
+    let given_up: GivenUp = client.post(&path(host, "/give-up"), &request).await?;
+    let printer = &context.printer;
+    printer.note(format!("host {host} is forgotten; should it come back it is turned away, until it joins anew"));
+    for volume in &given_up.lost {
+        let hint = if args.lose_data { String::new() } else { format!("; `scs volume rm {volume}` gives its data up") };
+        printer.note(format!("volume {volume} is lost{hint}"));
+    }
+    for slot in &given_up.waiting {
+        printer.note(format!("{slot} waits, as its data is lost"));
+    }
+    for slot in &given_up.elsewhere {
+        printer.note(format!("{slot} goes to another host that may run it"));
+    }
     Ok(Exit::DONE)
 }
 

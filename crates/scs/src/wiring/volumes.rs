@@ -172,9 +172,11 @@ fn size(directory: &Path) -> Option<u64> {
 pub(super) fn problem(error: &Error) -> Problem {
     let code = match error {
         Error::Missing { .. } => Code::NotFound,
-        Error::Foreign { .. } | Error::StaleEpoch { .. } | Error::HandedOver { .. } | Error::Receiving { .. } => {
-            Code::Conflict
-        }
+        Error::Foreign { .. }
+        | Error::GivenUp { .. }
+        | Error::StaleEpoch { .. }
+        | Error::HandedOver { .. }
+        | Error::Receiving { .. } => Code::Conflict,
         _ => Code::Failed,
     };
     Problem::of(code, error)

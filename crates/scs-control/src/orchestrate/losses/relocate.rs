@@ -1,10 +1,8 @@
 //! The transaction by which instances of a lost host start elsewhere: places, a tombstone each for what they leave, a line in the history.
 
-use crate::orchestrate::commit::{KEPT, forget_old};
+use crate::orchestrate::commit::note;
 use crate::service::Shared;
-use crate::state::{
-    Draft, MovedRecord, RevisionRecord, ServiceKey, ServiceRecord, Status, TombstoneRecord, volume_id, within,
-};
+use crate::state::{Draft, MovedRecord, ServiceKey, ServiceRecord, Status, TombstoneRecord, volume_id, within};
 use scs_api::error::{Code, Problem};
 use scs_manifest::compiled::{Access, Deployment, Fence};
 use scs_plan::loss::Relocation;
@@ -31,8 +29,10 @@ pub(super) async fn relocate(
     }
     let mut done = Vec::new();
     for it in relocations {
-        let still = record.host(&it.slot.role, it.slot.index) == Some(it.from.as_str());
-        if still && ended(shared, it, deployment) && draft.movement(&it.slot).await?.is_none() {
+        let slot = within(&it.slot.role, it.slot.index);
+        let given_up = record.bereft.get(&slot) == Some(&it.from) && !record.hosts.contains_key(&slot);
+        let still = given_up || record.hosts.get(&slot) == Some(&it.from) && ended(shared, it, deployment);
+        if still && draft.movement(&it.slot).await?.is_none() {
             done.push(it);
         }
     }
@@ -50,25 +50,15 @@ pub(super) async fn relocate(
         }
         let slot = within(&it.slot.role, it.slot.index);
         let moved = MovedRecord { host: it.to.clone(), who: who.clone(), at: now, forced: false };
+        record.bereft.remove(&slot);
         record.hosts.insert(slot.clone(), it.to.clone());
         record.moved.insert(slot, moved);
     }
-    record.revision += 1;
     let what: Vec<String> = done.iter().map(|it| format!("{} to {}", it.slot.label(), it.to)).collect();
-    let note = RevisionRecord {
-        revision: record.revision,
-        at: now,
-        who: who.clone(),
-        what: format!("move {}", what.join(", ")),
-        changed: Vec::new(),
-        deployment: None,
-        origin: record.origin.clone(),
-    };
-    draft.put_service(service, &record);
-    draft.put_revision(service, &note);
-    forget_old(shared, service, KEPT, &mut draft).await?;
+    let what = format!("move {}", what.join(", "));
+    note(shared, service, &mut record, &who, what.clone(), &mut draft).await?;
     draft.commit().await?;
-    tracing::warn!(service = %service, "{who}: {}", note.what);
+    tracing::warn!(service = %service, "{who}: {what}");
     shared.refresh().await?;
     Ok(())
 }
