@@ -59,8 +59,6 @@ pub(crate) struct Fleet {
     fixed: BTreeMap<String, Arc<dyn Agent>>,
     connect: Option<Arc<dyn Connect>>,
     members: watch::Sender<Members>,
-    /// Records are read and adopted in turns, so that older ones never replace newer.
-    turn: tokio::sync::Mutex<()>,
 }
 
 impl Fleet {
@@ -76,7 +74,7 @@ impl Fleet {
         if fixed.is_empty() && connect.is_none() {
             return Err("there is no agent".to_owned());
         }
-        Ok(Self { fixed, connect, members: watch::Sender::new(Arc::default()), turn: Default::default() })
+        Ok(Self { fixed, connect, members: watch::Sender::new(Arc::default()) })
     }
 
     /// The hosts now.
@@ -90,9 +88,8 @@ impl Fleet {
     }
 
     /// Makes the hosts those of the records, and the ones that the wiring brought along. An agent whose address has not changed
-    /// stays the one it is.
+    /// stays the one it is. To be called in turns, so that older records never replace newer.
     pub(crate) async fn follow(&self, state: &State) -> Result<(), StateError> {
-        let _turn = self.turn.lock().await;
         self.adopt(&state.hosts().await?);
         Ok(())
     }

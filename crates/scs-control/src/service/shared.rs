@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     /// Requests of the API that are being answered.
     pub(crate) activity: Activity,
     tasks: TaskTracker,
+    /// Desired state is read and adopted in turns, so that older state never replaces newer: whoever was revoked in between would be let in.
+    refreshing: tokio::sync::Mutex<()>,
 }
 
 impl Shared {
@@ -77,6 +79,7 @@ impl Shared {
             stopping: CancellationToken::new(),
             activity: Activity::new(),
             tasks: TaskTracker::new(),
+            refreshing: tokio::sync::Mutex::default(),
         })
     }
 
@@ -102,6 +105,7 @@ impl Shared {
 
     /// To be called after every change of desired state.
     pub(crate) async fn refresh(&self) -> Result<(), StateError> {
+        let _turn = self.refreshing.lock().await;
         self.fleet.follow(&self.state).await?;
         let services = self.state.services().await?;
         self.admit(&services).await?;
