@@ -1,11 +1,14 @@
 //! Moves between two hosts, carried out on model agents.
 
 use crate::world::{Cluster, Copying, Plane, Script, all, blog, until, words};
+use futures_util::stream::BoxStream;
 use scs_api::agent::Phase;
 use scs_api::deploy::{AbortRequest, Event, MoveRequest};
 use scs_api::error::{Code, Problem};
 use scs_api::transfer::Compare;
 use scs_manifest::compiled::Deployment;
+use scs_ports::fake;
+use scs_ports::state::{self, Change, Entry, StateStore, Transaction};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -163,6 +166,47 @@ async fn a_move_goes_on_after_the_server_has_started_anew() {
         other => Err(other),
     })
     .await;
+    plane.stop().await;
+}
+
+/// A store that fails once, right after it has committed the end of a move.
+#[derive(Debug)]
+struct FailsAfterTheEnd(Arc<fake::State>);
+
+#[async_trait::async_trait]
+impl StateStore for FailsAfterTheEnd {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, state::Error> {
+        self.0.get(key).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<(Vec<Entry>, u64), state::Error> {
+        self.0.list(prefix).await
+    }
+
+    async fn commit(&self, transaction: &Transaction) -> Result<u64, state::Error> {
+        let revision = self.0.commit(transaction).await?;
+        if transaction.delete.iter().any(|key| key.starts_with("move")) {
+            let (action, source) = ("read".to_owned(), "the disk has gone".into());
+            self.0.fail_next(state::Error::Failed { action, source });
+        }
+        Ok(revision)
+    }
+
+    async fn watch(&self, prefix: &str) -> Result<BoxStream<'static, Change>, state::Error> {
+        self.0.watch(prefix).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_whose_end_is_written_down_ends_though_the_store_fails_right_after() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (cluster, plane) = start(directory.path()).await;
+    plane.stop().await;
+    let store = Arc::new(FailsAfterTheEnd(cluster.store.clone()));
+    let plane = cluster.start_on(store, directory.path(), None).await;
+    let events = go(&plane, "wordpress", to("h2")).await.expect("accepted");
+    assert!(matches!(events.last(), Some(Event::Done { revision: 2, .. })), "{events:?}");
+    plane.up(&blog("dev", 1)).await.expect("its service can be changed again");
     plane.stop().await;
 }
 

@@ -50,8 +50,18 @@ impl Cluster {
     }
 
     pub async fn start_with(self: &Arc<Self>, directory: &Path, authority: Option<Arc<dyn Certifier>>) -> Plane {
+        self.start_on(self.store.clone(), directory, authority).await
+    }
+
+    /// With its desired state kept by something that has this cluster's store below it.
+    pub async fn start_on(
+        self: &Arc<Self>,
+        store: Arc<dyn StateStore>,
+        directory: &Path,
+        authority: Option<Arc<dyn Certifier>>,
+    ) -> Plane {
         let ports = Ports {
-            store: self.store.clone(),
+            store,
             agents: Vec::new(),
             connect: Some(self.clone()),
             authority,
