@@ -1,5 +1,7 @@
 //! The task that owns the lives of all slots of this host.
 
+mod publish;
+
 use crate::assignments::{Refused, Store, recover_secrets};
 use crate::console::Console;
 use crate::effects::{Hands, clean};
@@ -10,7 +12,7 @@ use crate::options::Options;
 use crate::own::Users;
 use crate::ports::Ports;
 use crate::provision::Prepared;
-use crate::report::{self, Clock};
+use crate::report::Clock;
 use crate::slots::{Held, found};
 use crate::{labels, provide, watch as engine_watch};
 use scs_api::agent::{Assignment, Assignments, HostReport};
@@ -531,67 +533,6 @@ impl Service {
         for (slot, held) in &mut self.slots {
             self.hands.follow_logs(slot, held);
         }
-    }
-
-    /// What runs by lease is the watchdog's, from before it starts until it has ended; what runs without is not.
-    fn keep_leases(&self) {
-        let leases = &self.hands.leases;
-        let leased = |held: &Held| held.assignment.as_ref().is_some_and(|it| it.leased);
-        leases.want(self.slots.values().any(|held| leased(held) && !held.tombstoned));
-        for (slot, held) in &self.slots {
-            for (instance, known) in &held.containers {
-                match (leased(held) && !known.ended, leases.has(&known.id)) {
-                    (false, true) => leases.forget(&known.id),
-                    // It was started before the role was to run by lease. Until there is one, it runs as it did.
-                    (true, false) => drop(leases.add(slot, &known.id, &self.hands.files(instance).scs())),
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// Whether nothing of a slot can outlive its lease.
-    fn is_leased(&self, slot: &Slot) -> bool {
-        self.slots.get(slot).is_some_and(|held| {
-            let watched = |known: &crate::slots::Known| known.ended || self.hands.leases.has(&known.id);
-            self.listed && held.assignment.as_ref().is_some_and(|it| it.leased) && held.containers.values().all(watched)
-        })
-    }
-
-    fn publish(&mut self) {
-        self.keep_leases();
-        let problems = self.engine_lost.iter().cloned().collect();
-        let now = Instant::now().into_std();
-        let options = self.hands.options.clone();
-        let mut report = report::host(&options, self.store.revision, &mut self.slots, problems, self.clock, now);
-        for slot in &mut report.slots {
-            slot.leased = self.is_leased(&slot.slot);
-        }
-        let sources = self.slots.iter().flat_map(|(slot, held)| {
-            let mut known: Vec<_> = held.containers.iter().collect();
-            known.sort_by_key(|(_, known)| known.started);
-            known.into_iter().map(|(instance, known)| Source {
-                slot: slot.clone(),
-                instance: instance.clone(),
-                container: known.id.clone(),
-                ended: known.ended,
-                grown: held.logs.get(instance).map(|following| following.grown.clone()),
-            })
-        });
-        let sources: Vec<Source> = sources.collect();
-        self.sources.send_if_modified(|old| {
-            let changed = **old != sources;
-            if changed {
-                *old = Arc::new(sources);
-            }
-            changed
-        });
-        // After the sources of lines: whoever hears that a container has ended reads what it wrote at once.
-        self.report.send_if_modified(|old| {
-            let changed = *old != report;
-            *old = report;
-            changed
-        });
     }
 }
 
