@@ -67,7 +67,8 @@ impl Handle {
             Some(member) => member.agent.engine().await.ok(),
             None => None,
         };
-        let report = member.map(|it| it.agent.report().borrow().clone()).unwrap_or_default();
+        let mut report = member.map(|it| it.agent.report().borrow().clone()).unwrap_or_default();
+        report.problems.extend(self.shared.refusals.borrow().get(name).map(ToString::to_string));
         Ok(HostDetails {
             host: info(name, record, member, &load),
             engine,

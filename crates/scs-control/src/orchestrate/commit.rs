@@ -95,10 +95,12 @@ pub(super) async fn commit(shared: &Shared, service: &ServiceKey, wish: Wish) ->
         forget_old(shared, service, KEPT - 1, &mut draft).await?;
     }
     let goals = goals(&wish.deployment, &known, &record, &plan, &renewed, now);
-    let assigned = if draft.is_empty() && !is_new {
+    // Whoever deploys on a state store that was restored from an older copy says that it counts.
+    let seen = shared.highest_seen();
+    let assigned = if draft.is_empty() && !is_new && !shared.is_older_than(seen).await? {
         shared.state.cluster().await?.revision
     } else {
-        let assigned = draft.raise().await?;
+        let assigned = draft.raise_above(seen).await?;
         bury(shared, service, &plan, assigned, &mut draft).await?;
         draft.commit().await?;
         shared.refresh().await?;

@@ -4,6 +4,7 @@ use super::{RETRY, Shared};
 use crate::agents::{Agent, Reachability};
 use crate::state::{Error, ServiceKey, ServiceRecord, Status, VolumeRecord, volume_id};
 use scs_api::agent::{Assignment, Assignments, VolumeGrant};
+use scs_api::error::{Code, Problem};
 use scs_api::secret::SecretValue;
 use scs_manifest::compiled::{Access, Fence, Role};
 use scs_plan::movement::{self, Part};
@@ -23,7 +24,10 @@ pub(super) async fn keep_assigned(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
     let mut handed_over: Option<(String, u64)> = None;
     loop {
         changed.borrow_and_update();
+        // Read before desired state is: what a host has seen was written before it saw it.
+        let seen = agent.report().borrow().revision;
         let refusal = match for_host(&shared, agent.host()).await {
+            Ok(assignments) if assignments.revision < seen => Some(older(agent.host(), assignments.revision, seen)),
             Ok(assignments) => {
                 let this = (assignments.cluster.clone(), assignments.revision);
                 if handed_over.as_ref() == Some(&this) {
@@ -60,6 +64,17 @@ pub(super) async fn keep_assigned(shared: Arc<Shared>, agent: Arc<dyn Agent>) {
             () = later => {}
         }
     }
+}
+
+/// Desired state is older than what a host works on: it is not told, and goes on with what it has.
+fn older(host: &str, ours: u64, seen: u64) -> Problem {
+    let message = format!(
+        "host {host} has seen revision {seen} of desired state, and this server's is {ours}: it was restored from an older copy"
+    );
+    Problem::new(Code::Conflict, message).hint(
+        "nothing was changed, and what runs there runs on; bring the newest copy back, or look with `scs plan` what has changed since this one, \
+         and say with `scs up` that it is what counts from now on",
+    )
 }
 
 /// Waits until an agent answers that did not.

@@ -120,6 +120,16 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether a host has seen a later revision than desired state has now, so that this was restored from an older copy.
+    pub(crate) async fn is_older_than(&self, seen: u64) -> Result<bool, StateError> {
+        Ok(seen > self.state.cluster().await?.revision)
+    }
+
+    /// The highest revision of assignments that any host has seen.
+    pub(crate) fn highest_seen(&self) -> u64 {
+        self.reports().iter().map(|it| it.revision).max().unwrap_or(0)
+    }
+
     /// What every host reports now, or reported last.
     pub(crate) fn reports(&self) -> Vec<HostReport> {
         self.fleet.reports()

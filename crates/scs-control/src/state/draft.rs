@@ -145,8 +145,13 @@ impl<'a> Draft<'a> {
 
     /// Raises the revision of assignments, which makes agents look; gives the new one.
     pub(crate) async fn raise(&mut self) -> Result<u64, Error> {
+        self.raise_above(0).await
+    }
+
+    /// Raises it above one that hosts have seen, so that they take in desired state though it was restored from an older copy.
+    pub(crate) async fn raise_above(&mut self, seen: u64) -> Result<u64, Error> {
         let mut cluster: Cluster = self.get(keys::CLUSTER).await?.unwrap_or_default();
-        cluster.revision += 1;
+        cluster.revision = cluster.revision.max(seen) + 1;
         self.put(keys::CLUSTER, &cluster);
         Ok(cluster.revision)
     }

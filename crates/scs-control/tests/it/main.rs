@@ -8,6 +8,7 @@ mod losses;
 mod membership;
 mod moves;
 mod people;
+mod restored;
 mod secrets;
 mod volumes;
 mod world;

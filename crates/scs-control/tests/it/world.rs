@@ -284,7 +284,8 @@ fn slot_report(model: &mut Model, it: &scs_api::agent::Assignment) -> SlotReport
     });
     report.container = Some(container_report(container));
     for ((_, name), method) in model.volumes.iter().filter(|((slot, _), _)| *slot == it.slot) {
-        let volume = VolumeReport { method: method.clone(), place: format!("/volumes/{name}"), epoch: 1 };
+        let volume =
+            VolumeReport { method: method.clone(), place: format!("/volumes/{name}"), epoch: it.volumes[name].epoch };
         report.volumes.insert(name.clone(), volume);
     }
     report
