@@ -87,7 +87,8 @@ fn other_holder<'a>(existing: Option<&'a VolumeRecord>, host: &str) -> Option<&'
 fn held(id: &VolumeId, holder: &str, host: &str) -> Problem {
     let message = format!("volume {id} cannot be used on host {host} yet: host {holder} may still write to it");
     Problem::new(Code::Conflict, message).hint(format!(
-        "nothing was changed; it can once host {holder} is back, or has joined anew under its name, and has removed what was there"
+        "nothing was changed; it can once host {holder} is back and has removed what was there; if it never comes back, \
+         `scs host rm {holder} --assume-host-dead`"
     ))
 }
 
