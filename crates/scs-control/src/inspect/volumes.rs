@@ -193,7 +193,9 @@ impl Handle {
         let reports = self.shared.reports();
         let Some(user) = uses(&reports, record).find(|it| is_running(it)) else { return Ok(()) };
         let message = format!("volume {} is in use by {}", record.id, user.slot);
-        Err(Problem::new(Code::Conflict, message).hint(format!("{left}; `scs stop {}` first", user.slot.label())))
+        let (service, label, environment) = (&user.slot.service, user.slot.label(), &user.slot.environment);
+        let stop = format!("scs stop {service}/{label} --env {environment}");
+        Err(Problem::new(Code::Conflict, message).hint(format!("{left}; `{stop}` first")))
     }
 }
 

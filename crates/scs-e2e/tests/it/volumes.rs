@@ -55,6 +55,30 @@ pub(super) const SET: &str = "import os,sys; os.setxattr(sys.argv[1], 'user.colo
 pub(super) const GET: &str = "import os,sys; print(os.getxattr(sys.argv[1], 'user.color').decode())";
 
 #[test]
+fn a_volume_that_is_written_is_exported_whole_with_a_warning() {
+    let project = project();
+    let scs = Scs::new(project.path());
+    let _ = scs.ok(&["up", "-d"]);
+    let store = scs.container("store");
+    // Large enough to be written while it is read.
+    let write = "truncate -s 8M /data/log; while :; do echo line >> /data/log; done";
+    let _ = docker(&["exec", "--detach", &store, "sh", "-c", write]);
+    let log = Path::new(&place(&scs, "data")).join("log");
+    wait_for("lines to be written", Duration::from_secs(30), || match std::fs::metadata(&log) {
+        Ok(metadata) if metadata.len() > 8 << 20 => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let archive = project.path().join("data.tar");
+    for _ in 0..3 {
+        let run = scs.run(&["volume", "export", "dev/shop/store/data", "--to", archive.to_str().expect("text")]);
+        assert_eq!(run.code(), 0, "{}", run.shown());
+        assert!(run.stderr().contains("is in use: what is written meanwhile may be torn"), "{}", run.shown());
+        let listed = Command::new("tar").arg("--list").arg("--file").arg(&archive).output().expect("tar is there");
+        assert!(listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains("./log"), "{listed:?}");
+    }
+}
+
+#[test]
 fn a_volume_is_exported_deleted_imported_and_used_again_with_all_its_files_are() {
     let project = project();
     let scs = Scs::new(project.path());

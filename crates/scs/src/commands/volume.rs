@@ -62,6 +62,13 @@ pub async fn export(context: &Context, args: &VolumeExport) -> Outcome {
             .hint("say `--to FILE`, or lead the output somewhere"));
     }
     let client = context.running_server().await?;
+    let volumes: Vec<VolumeInfo> = client.get("/v1/volumes").await?;
+    if volumes.iter().any(|volume| volume.id == args.id && volume.in_use) {
+        context.printer.warn(format!(
+            "{} is in use: what is written meanwhile may be torn in the archive; `scs stop` its role first for one that a database starts from",
+            args.id
+        ));
+    }
     let mut bytes = client.download(&path(&args.id, "/data")).await?;
     let Some(file) = &args.to else {
         while let Some(chunk) = bytes.next().await {
