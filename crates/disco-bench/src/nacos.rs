@@ -161,20 +161,21 @@ async fn unary(grpc: &mut Grpc<Channel>, question: Payload) -> Result<Payload> {
     Ok(grpc.unary(Request::new(question), path, codec).await?.into_inner())
 }
 
-/// The endpoints in an answer or in what is told.
+/// The endpoints in an answer or in what is told, as far as they change.
 fn hosts(said: &Value) -> Vec<Value> {
     let hosts = said["serviceInfo"]["hosts"].as_array();
-    hosts.into_iter().flatten().map(|host| host["metadata"].clone()).collect()
+    hosts.into_iter().flatten().map(|host| json!([host["instanceId"], host["weight"]])).collect()
 }
 
-/// An instance is its address and port; what changes of it is said beside them.
-fn register(topic: &str, instance: &str, own_port: u32, port: u16) -> Value {
+/// An instance is its address and port; what is changed of it is its weight. It has no metadata: r-nacos keeps those as they were first said,
+/// and stores all of a service's anew with each instance.
+fn register(topic: &str, own_port: u32, port: u16) -> Value {
     json!({
         "module": "naming", "headers": {}, "namespace": "public", "groupName": GROUP, "serviceName": topic, "type": "registerInstance",
         "instance": {
-            "ip": "192.0.2.11", "port": own_port, "weight": 1.0, "healthy": true, "enabled": true, "ephemeral": true,
+            "ip": "192.0.2.11", "port": own_port, "weight": 1 + u32::from(port), "healthy": true, "enabled": true, "ephemeral": true,
             "clusterName": "DEFAULT", "serviceName": topic,
-            "metadata": { "instance": instance, "port": port.to_string() },
+            "metadata": {},
         },
     })
 }
@@ -187,7 +188,7 @@ fn own_port(instance: &str) -> u32 {
 #[async_trait]
 impl Provider for Client {
     async fn put(&mut self, topic: &str, instance: &str, port: u16) -> Result<()> {
-        self.ask("InstanceRequest", &register(topic, instance, own_port(instance), port)).await.map(drop)
+        self.ask("InstanceRequest", &register(topic, own_port(instance), port)).await.map(drop)
     }
 
     async fn put_many(&mut self, topic: &str, count: u32) -> Result<()> {
@@ -195,7 +196,7 @@ impl Provider for Client {
         self.put(topic, "i0", 1).await?;
         let puts = (1..count).map(|number| {
             let mut grpc = self.grpc.clone();
-            let question = Payload::new("InstanceRequest", &register(topic, &format!("i{number}"), number + 2, 1));
+            let question = Payload::new("InstanceRequest", &register(topic, number + 2, 1));
             async move {
                 let answer = unary(&mut grpc, question).await?.json()?;
                 if answer["resultCode"] != 200 {

@@ -54,13 +54,8 @@ pub fn value(topic: &str, instance: &str, port: u16) -> String {
 /// Measures everything and gives the table, with what it was measured with.
 pub async fn run(options: &Options) -> Result<String> {
     let own = [Disco::default(), Disco::secured()?];
-    let all: [Box<dyn Peer>; 5] = [
-        Box::new(own[0].clone()),
-        Box::new(own[1].clone()),
-        Box::new(Nats),
-        Box::new(Etcd),
-        Box::new(Nacos),
-    ];
+    let all: [Box<dyn Peer>; 5] =
+        [Box::new(own[0].clone()), Box::new(own[1].clone()), Box::new(Nats), Box::new(Etcd), Box::new(Nacos)];
     let mut peers = Vec::new();
     let mut versions = Vec::new();
     for peer in all {
@@ -144,7 +139,7 @@ fn met(cells: &[Cell], holds: impl Fn(f64) -> bool) -> Option<bool> {
 async fn notify(peers: &[Box<dyn Peer>], options: &Options) -> Vec<Row> {
     const ROUNDS: u16 = 3000;
     // One that gathers changes before it tells of them would take half an hour for as many.
-    const LONGEST: Duration = Duration::from_secs(20);
+    const LONGEST: Duration = Duration::from_secs(10);
     let row = |what: &str, goal| Row {
         what: what.to_owned(),
         better: Better::Smaller,
