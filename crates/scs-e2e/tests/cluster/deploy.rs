@@ -107,7 +107,7 @@ fn looked_at(hosts: &Hosts) {
 
     let mut following = hosts.desk(&["logs", "--follow"]).stdout(Stdio::piped()).spawn().expect("scs starts");
     let lines = BufReader::new(following.stdout.take().expect("it is piped")).lines();
-    let mut missing = vec!["web ", "web.1 "];
+    let mut missing = vec!["web.0 ", "web.1 "];
     for line in lines.map_while(Result::ok) {
         missing.retain(|role| !(line.starts_with(role) && line.contains("serving web")));
         if missing.is_empty() {

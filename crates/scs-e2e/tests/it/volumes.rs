@@ -55,7 +55,7 @@ pub(super) const SET: &str = "import os,sys; os.setxattr(sys.argv[1], 'user.colo
 pub(super) const GET: &str = "import os,sys; print(os.getxattr(sys.argv[1], 'user.color').decode())";
 
 #[test]
-fn a_volume_that_is_written_is_exported_whole_with_a_warning() {
+fn a_volume_that_is_written_is_exported_whole_or_not_at_all_and_says_why() {
     let project = project();
     let scs = Scs::new(project.path());
     let _ = scs.ok(&["up", "-d"]);
@@ -71,10 +71,15 @@ fn a_volume_that_is_written_is_exported_whole_with_a_warning() {
     let archive = project.path().join("data.tar");
     for _ in 0..3 {
         let run = scs.run(&["volume", "export", "dev/shop/store/data", "--to", archive.to_str().expect("text")]);
-        assert_eq!(run.code(), 0, "{}", run.shown());
         assert!(run.stderr().contains("is in use: what is written meanwhile may be torn"), "{}", run.shown());
-        let listed = Command::new("tar").arg("--list").arg("--file").arg(&archive).output().expect("tar is there");
-        assert!(listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains("./log"), "{listed:?}");
+        if run.code() == 0 {
+            let listed = Command::new("tar").arg("--list").arg("--file").arg(&archive).output().expect("tar is there");
+            assert!(listed.status.success(), "{listed:?}");
+            std::fs::remove_file(&archive).expect("it is there");
+        } else {
+            assert!(run.code() == 1 && run.stderr().contains("changed while they were read"), "{}", run.shown());
+            assert!(!archive.exists(), "half an archive is none");
+        }
     }
 }
 

@@ -45,11 +45,6 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Exit code of [`pack`] where files changed or went while they were read, as those of a running database do: the archive is whole all the
-/// same, and whoever asked for it says that what it holds of them may be torn.
-#[allow(dead_code, reason = "the helper becomes `tar`, whose exit code is its own")]
-pub const CHANGED: i32 = 1;
-
 /// The command that writes all of a directory to its standard output.
 #[must_use]
 pub fn pack(directory: &Path) -> Command {

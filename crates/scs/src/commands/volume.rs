@@ -63,16 +63,24 @@ pub async fn export(context: &Context, args: &VolumeExport) -> Outcome {
     }
     let client = context.running_server().await?;
     let volumes: Vec<VolumeInfo> = client.get("/v1/volumes").await?;
-    if volumes.iter().any(|volume| volume.id == args.id && volume.in_use) {
-        context.printer.warn(format!(
-            "{} is in use: what is written meanwhile may be torn in the archive; `scs stop` its role first for one that a database starts from",
-            args.id
-        ));
+    let in_use = volumes.iter().any(|volume| volume.id == args.id && volume.in_use);
+    if in_use {
+        let torn = "what is written meanwhile may be torn in the archive, or end it; `scs stop` its role first for one to rely on";
+        context.printer.warn(format!("{} is in use: {torn}", args.id));
     }
+    // `tar` does not finish where files change under it, which a broken connection does not tell.
+    let broken = |failure: Failure| {
+        if in_use {
+            let why = "the archive broke off: files of the volume changed while they were read, or its host is gone";
+            Failure::failed(why).hint("nothing was kept; `scs stop` the role that uses the volume, and export it again")
+        } else {
+            failure
+        }
+    };
     let mut bytes = client.download(&path(&args.id, "/data")).await?;
     let Some(file) = &args.to else {
         while let Some(chunk) = bytes.next().await {
-            context.printer.bytes(&chunk?)?;
+            context.printer.bytes(&chunk.map_err(|error| broken(error.into()))?)?;
         }
         return Ok(Exit::DONE);
     };
@@ -83,7 +91,7 @@ pub async fn export(context: &Context, args: &VolumeExport) -> Outcome {
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new().prefix(".scs-export-").tempfile_in(parent).map_err(unwritten)?;
     while let Some(chunk) = bytes.next().await {
-        temporary.write_all(&chunk?).map_err(unwritten)?;
+        temporary.write_all(&chunk.map_err(|error| broken(error.into()))?).map_err(unwritten)?;
     }
     temporary.as_file().sync_all().map_err(unwritten)?;
     let written = temporary.persist(file).map_err(|error| unwritten(error.error))?;

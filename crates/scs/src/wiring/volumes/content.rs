@@ -81,11 +81,10 @@ fn words(child: &mut Child) -> JoinHandle<String> {
     })
 }
 
-/// Waits for `tar` that packs; its last words where it failed.
+/// Waits for `tar`; its last words where it failed.
 async fn finish(mut child: Child, words: JoinHandle<String>) -> Result<(), String> {
     let status = child.wait().await.map_err(|error| error.to_string())?;
-    let whole = status.success() || status.code() == Some(archive::CHANGED);
-    if whole { Ok(()) } else { Err(words.await.unwrap_or_default()) }
+    if status.success() { Ok(()) } else { Err(words.await.unwrap_or_default()) }
 }
 
 /// The helper's container, and what it has said so far.
@@ -114,22 +113,12 @@ impl Helper {
         Ok(None)
     }
 
-    /// What came of packing.
-    async fn packed(self) -> Result<(), Problem> {
-        self.ended(&[0, archive::CHANGED.into()]).await
-    }
-
     /// What came of it.
     async fn end(self) -> Result<(), Problem> {
-        self.ended(&[0]).await
-    }
-
-    /// What came of it, where these exit codes are good ones.
-    async fn ended(self, good: &[i64]) -> Result<(), Problem> {
         let exit = self.running.end().await.map_err(|error| engine_problem(&error))?;
         let words = self.words.last();
         match exit.code {
-            code if good.contains(&code) => Ok(()),
+            0 => Ok(()),
             NO_PROGRAM => Err(no_tar(words)),
             _ => Err(Problem::new(Code::Failed, words).hint(UNCHANGED)),
         }
@@ -140,13 +129,13 @@ async fn pack_in_container(engine: &Arc<dyn Engine>, source: MountSource) -> Res
     let mut helper = Helper::begin(engine, source, "pack").await?;
     // What fails at once is said before the first byte: an archive that breaks off says nothing of the reason.
     let Some(first) = helper.next().await? else {
-        helper.packed().await?;
+        helper.end().await?;
         return Err(Problem::new(Code::Failed, "the helper container wrote no archive").hint(UNCHANGED));
     };
     let rest = stream::try_unfold(helper, |mut helper| async move {
         match helper.next().await {
             Ok(Some(bytes)) => Ok(Some((bytes, helper))),
-            Ok(None) => helper.packed().await.map(|()| None).map_err(io::Error::other),
+            Ok(None) => helper.end().await.map(|()| None).map_err(io::Error::other),
             Err(problem) => Err(io::Error::other(problem)),
         }
     });
