@@ -91,6 +91,26 @@ impl Hosts {
         command
     }
 
+    /// Where commands of people run.
+    #[must_use]
+    pub fn project(&self) -> &Path {
+        &self.project
+    }
+
+    /// How long it takes to start a program at the desk that does nothing: part of what every command line there takes.
+    #[must_use]
+    pub fn way_in(&self) -> Duration {
+        let once = |_| {
+            let started = Instant::now();
+            let done = self.command("desk", "timeout", &["120", "env", "--chdir=/", "true"]).status();
+            assert!(done.is_ok_and(|status| status.success()), "nothing can be done");
+            started.elapsed()
+        };
+        let mut all: Vec<Duration> = (0..9).map(once).collect();
+        all.sort();
+        all[all.len() / 2]
+    }
+
     /// Runs a command line at the desk, whatever comes of it.
     #[must_use]
     pub fn run(&self, arguments: &[&str]) -> Run {

@@ -7,6 +7,7 @@ pub mod blog;
 pub mod docker;
 pub mod hosts;
 pub mod project;
+pub mod table;
 
 use serde_json::Value;
 use std::fmt::Write as _;

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measurements, each beside the bare thing in the same run.
 
 pub mod disco;
+mod hosts;
 mod page;
 
 use crate::{engine, packages, shell};
@@ -25,12 +26,16 @@ pub struct Options {
 enum Subject {
     /// The discovery server beside etcd and NATS
     Disco(disco::Options),
+    /// Three hosts on this machine: moves, deployments, a lost host, a hundred containers each (as root)
+    Hosts(hosts::Options),
 }
 
 /// Measures, and keeps the table with the machine it was measured on.
 pub fn run(options: &Options) -> Result<()> {
-    if let Some(Subject::Disco(options)) = &options.subject {
-        return disco::run(options);
+    match &options.subject {
+        Some(Subject::Disco(options)) => return disco::run(options),
+        Some(Subject::Hosts(options)) => return hosts::run(options),
+        None => {}
     }
     packages::install(&[packages::ENGINE, packages::BASE, packages::SITE])?;
     let _engine = engine::ensure()?;

@@ -1,7 +1,7 @@
 //! Commands with nothing to do, beside one `docker inspect` of as many containers.
 
-use crate::{median, say, table::Row};
 use scs_e2e::project::Project;
+use scs_e2e::table::{Row, median, say};
 use scs_e2e::{Scs, docker::docker};
 use std::time::Instant;
 

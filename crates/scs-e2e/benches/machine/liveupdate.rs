@@ -1,8 +1,8 @@
 //! From an endpoint's change until the live-update command runs, beside a bare `docker exec`.
 
-use crate::{median, say, table::Row};
 use disco_client::{Health, Name, Options, Protocol, Provision, Service};
 use scs_e2e::project::Project;
+use scs_e2e::table::{Row, median, say};
 use scs_e2e::{Scs, docker::docker, wait_for};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

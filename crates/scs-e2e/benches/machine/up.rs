@@ -1,7 +1,7 @@
 //! The blog from nothing running (but every image there) until its site answers, beside a shell script of `docker run`s.
 
-use crate::{median, say, table::Row};
 use scs_e2e::docker::docker;
+use scs_e2e::table::{Row, median, say};
 use scs_e2e::{Scs, blog, wait_for};
 use serde_json::Value;
 use std::fmt::Write as _;
